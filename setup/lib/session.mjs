@@ -1,0 +1,47 @@
+import { constants } from 'node:os';
+import { performance } from 'node:perf_hooks';
+import { createDisplay } from './display.mjs';
+import { openProject } from './project.mjs';
+
+/**
+ * What each of the commands works with: the checkout, a display, and a signal that SIGINT and SIGTERM set off.
+ * @typedef {import('../prepare.mjs').SetupContext & { end: () => void, stoppedBy: () => NodeJS.Signals | undefined }} Session
+ */
+
+/**
+ * Begins a command. From now on SIGINT and SIGTERM stop its tools first.
+ * @returns {Session} `end` gives the terminal and the signals back; `stoppedBy` names the signal that came, if any
+ */
+export function openSession() {
+  const project = openProject(process.env);
+  const display = createDisplay({ stream: process.stderr, now: () => performance.now() });
+  const abort = new AbortController();
+  /** @type {NodeJS.Signals | undefined} */
+  let received;
+  const stop = (/** @type {NodeJS.Signals} */ signal) => {
+    received ??= signal;
+    abort.abort(new Error(`stopped by ${signal}`));
+  };
+  process.on('SIGINT', stop);
+  process.on('SIGTERM', stop);
+  return {
+    project,
+    display,
+    signal: abort.signal,
+    stoppedBy: () => received,
+    end: () => {
+      display.close();
+      process.off('SIGINT', stop);
+      process.off('SIGTERM', stop);
+    },
+  };
+}
+
+/**
+ * The exit status of a command that a signal has ended, as shells have it.
+ * @param {NodeJS.Signals} signal
+ * @returns {number}
+ */
+export function statusOfSignal(signal) {
+  return 128 + constants.signals[signal];
+}
