@@ -1,0 +1,10 @@
+import type { ArtifactManifest } from "@playa/common/artifact-manifest";
+
+/** One version of one function, verified and on the local disk. A new version is a new object. */
+export type Artifact = {
+  /** The function's name, `acme/resize`. */
+  name: string;
+  /** The verified file. It never changes; a runner gets a hard link to it. */
+  path: string;
+  manifest: ArtifactManifest;
+};

@@ -1,0 +1,222 @@
+import type { IncomingMessage } from "node:http";
+import { InvocationError } from "../outcome/invocation-error.ts";
+import type { Lease } from "../pool/function-runners.ts";
+import type { InvocationStream, ResponseSink } from "../runner/invocation-stream.ts";
+import type { RawHeaders } from "../runner/payload-reader.ts";
+import type { RequestHead } from "../runner/request-frame.ts";
+import { isConnectionField, type Done } from "../runner/response-frames.ts";
+import { WORKER_OUTCOMES, type OutcomeCode } from "../outcome/registry.ts";
+import { HttpAnswer } from "./http-answer.ts";
+import type { Invocation } from "./invocation.ts";
+import { RequestBody } from "./request-body.ts";
+
+/** Bounds of an exchange. */
+export type ExchangeLimits = {
+  wallMs: number;
+  maxRequestBodyBytes: number;
+  /** Writes what a function wrote to stdout or stderr. */
+  functionLog: (invocation: Invocation, source: "stdout" | "stderr", bytes: Buffer) => void;
+};
+
+/** The worker and its supervisor enforce the wall clock themselves; after this the dispatcher does not wait for them any longer. */
+const WALL_GRACE_MS = 150;
+/** What is left to the supervisor to kill the worker before the whole sandbox is killed. */
+const KILL_GRACE_MS = 250;
+/** Methods that may be repeated (RFC 9110 §9.2.2), where there is no body that is gone. */
+const REPEATABLE = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"]);
+
+/**
+ * Step 4: sends the request to the lent lane and streams the answer back, nothing buffered whole.
+ *
+ * Resolves with `answered` when the invocation is over, whatever became of it: failures of the function are answered here. Resolves with `again` when
+ * the runner died before anything was answered and the request may be sent once more.
+ *
+ * @throws {InvocationError} when the request cannot be sent at all.
+ */
+export function exchange(
+  limits: ExchangeLimits,
+  invocation: Invocation,
+  lease: Lease,
+  pathWithQuery: string,
+): Promise<"answered" | "again"> {
+  return new Promise((resolve, reject) => {
+    new Exchange(limits, invocation, lease, resolve).start(pathWithQuery, reject);
+  });
+}
+
+class Exchange implements ResponseSink {
+  readonly #limits: ExchangeLimits;
+  readonly #invocation: Invocation;
+  readonly #lease: Lease;
+  readonly #resolve: (result: "answered" | "again") => void;
+  readonly #answer: HttpAnswer;
+  #body: RequestBody | undefined;
+  #stream: InvocationStream | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  /** Why it failed, when that was found on this side. */
+  #failure: InvocationError | undefined;
+  #settled = false;
+
+  constructor(
+    limits: ExchangeLimits,
+    invocation: Invocation,
+    lease: Lease,
+    resolve: (result: "answered" | "again") => void,
+  ) {
+    this.#limits = limits;
+    this.#invocation = invocation;
+    this.#lease = lease;
+    this.#resolve = resolve;
+    this.#answer = new HttpAnswer(invocation, (bytes) => this.#stream?.consumed(bytes));
+  }
+
+  start(pathWithQuery: string, reject: (error: Error) => void): void {
+    const { request } = this.#invocation;
+    this.#invocation.attempts++;
+    this.#invocation.runner = this.#lease.bound.runner.id;
+    const length = Number(request.headers["content-length"] ?? 0);
+    if (length > this.#limits.maxRequestBodyBytes) return reject(this.#bodyTooLarge());
+    if (this.#invocation.clientGone) return reject(new InvocationError("client_gone", "The client went away."));
+    this.#stream = this.#lease.lane.open(requestHead(request, pathWithQuery), this);
+    this.#invocation.onClientGone = () => this.#stream?.cancel();
+    this.#timer = setTimeout(() => this.#wallExceeded(), this.#limits.wallMs + WALL_GRACE_MS);
+    if (hasBody(request)) {
+      this.#body = new RequestBody(request, this.#stream, this.#limits.maxRequestBodyBytes, {
+        tooLarge: () => this.#fail(this.#bodyTooLarge()),
+        passed: (bytes) => (this.#invocation.requestBytes += bytes),
+      });
+    } else this.#stream.sendEnd([]);
+  }
+
+  response(head: { status: number; headers: RawHeaders }): void {
+    this.#answer.head(head);
+  }
+
+  body(chunk: Buffer): void {
+    this.#answer.body(chunk);
+  }
+
+  end(trailers: RawHeaders): void {
+    this.#answer.end(trailers);
+  }
+
+  writable(): void {
+    this.#body?.resume();
+  }
+
+  log(source: "stdout" | "stderr", bytes: Buffer): void {
+    this.#limits.functionLog(this.#invocation, source, bytes);
+  }
+
+  flush(): void {
+    if (this.#failure === undefined) this.#answer.flush();
+  }
+
+  done(done: Done): void {
+    this.#invocation.done = done;
+    this.#invocation.loadUs = this.#lease.bound.takeLoadUs();
+    if (this.#settled) return;
+    const failure = this.#failure ?? failureOf(done);
+    if (failure === undefined) this.#answer.complete(done);
+    else if (done.outcome === "cancelled" && this.#invocation.clientGone) this.#invocation.outcome = "client_gone";
+    else this.#answer.fail(failure);
+    this.#finish("answered");
+  }
+
+  lost(reason: string): void {
+    if (this.#settled) return;
+    const { request, clientGone, attempts } = this.#invocation;
+    this.#invocation.detail = reason;
+    const repeatable = !this.#answer.started && this.#failure === undefined && !clientGone && attempts === 1;
+    if (repeatable && !hasBody(request) && REPEATABLE.has(request.method!)) return this.#finish("again");
+    const refusal = this.#lease.bound.refusal;
+    const crash = new InvocationError("runner_crashed", "The process that served the request died.", {
+      cause: new Error(reason),
+    });
+    this.#answer.fail(this.#failure ?? refusal ?? crash);
+    this.#finish("answered");
+  }
+
+  /** Answers with a failure that was found on this side; the lane is in use until the worker has confirmed. */
+  #fail(failure: InvocationError): void {
+    if (this.#failure !== undefined || this.#settled) return;
+    this.#failure = failure;
+    this.#answer.fail(failure);
+    this.#stream?.cancel();
+  }
+
+  #wallExceeded(): void {
+    const { lane, bound } = this.#lease;
+    this.#fail(new InvocationError("wall_exceeded", `The function did not answer within ${this.#limits.wallMs} ms.`));
+    bound.runner.killWorker(lane);
+    this.#timer = setTimeout(
+      () => bound.runner.fail(new Error("a worker was not killed in time")),
+      KILL_GRACE_MS,
+    );
+  }
+
+  #bodyTooLarge(): InvocationError {
+    return new InvocationError(
+      "body_too_large",
+      `The request's body has more than ${this.#limits.maxRequestBodyBytes} bytes.`,
+    );
+  }
+
+  #finish(result: "answered" | "again"): void {
+    this.#settled = true;
+    clearTimeout(this.#timer);
+    this.#body?.stop();
+    this.#invocation.onClientGone = undefined;
+    this.#resolve(result);
+  }
+}
+
+function failureOf(done: Done): InvocationError | undefined {
+  if (done.outcome === "ok") return undefined;
+  if (done.outcome === "cancelled") return new InvocationError("client_gone", "The client went away.");
+  if (!WORKER_OUTCOMES.has(done.outcome)) {
+    return new InvocationError("internal", "The platform failed.", { cause: new Error(`outcome ${done.outcome}`) });
+  }
+  return new InvocationError(done.outcome as OutcomeCode, publicDetail(done), {
+    reason: done.outcome === "trap" ? trapKind(done.detail) : undefined,
+  });
+}
+
+/** The platform's own failures are not explained to the caller; a function's are its owner's business. */
+function publicDetail(done: Done): string {
+  if (done.outcome === "internal") return "The platform failed.";
+  return done.detail === "" ? "The function failed." : firstLine(done.detail);
+}
+
+function trapKind(detail: string): string {
+  return /^[\w -]{1,64}/.exec(detail)?.[0] ?? "unknown";
+}
+
+function firstLine(text: string): string {
+  return text.split("\n", 1)[0]!.slice(0, 500);
+}
+
+function hasBody(request: IncomingMessage): boolean {
+  const { headers } = request;
+  return headers["transfer-encoding"] !== undefined || (headers["content-length"] ?? "0") !== "0";
+}
+
+function requestHead(request: IncomingMessage, pathWithQuery: string): RequestHead {
+  const { rawHeaders, headers } = request;
+  let fields = rawHeaders;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    if (!isConnectionField(rawHeaders[i]!)) continue;
+    fields = rawHeaders.filter((_, at) => !isConnectionField(rawHeaders[at - (at % 2)]!));
+    break;
+  }
+  const { localAddress, localPort, remoteAddress } = request.socket;
+  return {
+    method: request.method!,
+    scheme: "http",
+    // HTTP/1.0 needs no Host.
+    authority: headers.host || `${localAddress}:${localPort}`,
+    pathWithQuery,
+    remoteAddress: remoteAddress ?? "",
+    headers: fields,
+  };
+}

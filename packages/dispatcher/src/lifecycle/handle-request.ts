@@ -1,0 +1,95 @@
+import type { ArtifactCatalog } from "../artifacts/artifact-catalog.ts";
+import type { Artifact } from "../artifacts/artifact.ts";
+import { InvocationError } from "../outcome/invocation-error.ts";
+import { EVICTED } from "../pool/bound-runner.ts";
+import type { Lease } from "../pool/function-runners.ts";
+import type { RunnerLender } from "../pool/runner-lender.ts";
+import { exchange, type ExchangeLimits } from "./exchange.ts";
+import type { Invocation } from "./invocation.ts";
+import { resolveRoute } from "./resolve-route.ts";
+import { sendProblem } from "./send-problem.ts";
+
+/** What the way of a request needs. */
+export type RequestDeps = {
+  artifacts: ArtifactCatalog;
+  lender: RunnerLender;
+  limits: ExchangeLimits;
+  nowMs: () => number;
+  /** Takes the account of every invocation, once. */
+  settle: (invocation: Invocation) => void;
+  /** Whether the server is about to stop. */
+  draining: () => boolean;
+};
+
+/**
+ * The way of a request in five steps, each with its own errors (docs/lifecycle.md):
+ * route, resolve, lend, exchange, settle. Never rejects.
+ */
+export async function handleRequest(deps: RequestDeps, invocation: Invocation): Promise<void> {
+  let lease: Lease | undefined;
+  try {
+    if (deps.draining()) throw new InvocationError("draining", "The server is about to stop.", { retryAfterS: 1 });
+    const route = resolveRoute(invocation.request.url!);
+    invocation.functionName = route.name;
+    invocation.routedMs = deps.nowMs();
+
+    for (;;) {
+      const artifact = await deps.artifacts.resolve(route.name);
+      invocation.artifact = artifact;
+      invocation.resolvedMs = deps.nowMs();
+
+      lease = await lend(deps, invocation, artifact);
+      if (lease === undefined) continue;
+      invocation.lentMs = deps.nowMs();
+
+      const result = await exchange(deps.limits, invocation, lease, route.pathWithQuery);
+      if (result !== "again") break;
+      // Its runner died before it had answered, and the request may be repeated.
+      lease.giveBack();
+    }
+  } catch (error) {
+    sendProblem(invocation, asInvocationError(error));
+  }
+  await finish(deps, invocation, lease);
+}
+
+/** Resolves with `undefined` when the version has left the disk meanwhile and must be resolved again. */
+async function lend(deps: RequestDeps, invocation: Invocation, artifact: Artifact): Promise<Lease | undefined> {
+  const lent = deps.lender.lend(artifact);
+  if (!("leave" in lent)) return lent;
+  try {
+    return await waitForLease(lent, invocation);
+  } catch (error) {
+    if (!(error instanceof InvocationError) || error.reason !== EVICTED) throw error;
+    deps.artifacts.evicted(artifact);
+    return undefined;
+  }
+}
+
+async function waitForLease(
+  pending: { lease: Promise<Lease>; leave: (error: Error) => void },
+  invocation: Invocation,
+): Promise<Lease> {
+  const leave = (): void => pending.leave(new InvocationError("client_gone", "The client went away while it waited."));
+  invocation.onClientGone = leave;
+  if (invocation.clientGone) leave();
+  try {
+    return await pending.lease;
+  } finally {
+    invocation.onClientGone = undefined;
+  }
+}
+
+/** Step 5: gives the lane back and takes the account, with what the supervisor saw of the worker where the worker was for this request alone. */
+async function finish(deps: RequestDeps, invocation: Invocation, lease: Lease | undefined): Promise<void> {
+  if (lease !== undefined && lease.bound.requestsPerWorker === 1) {
+    invocation.endedWorker = await lease.bound.workerEnded(lease.lane);
+  }
+  lease?.giveBack();
+  deps.settle(invocation);
+}
+
+function asInvocationError(error: unknown): InvocationError {
+  if (error instanceof InvocationError) return error;
+  return new InvocationError("internal", "The platform failed.", { cause: error });
+}

@@ -1,0 +1,75 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Artifact } from "../artifacts/artifact.ts";
+import type { OutcomeCode } from "../outcome/registry.ts";
+import type { EndedWorker } from "../runner/control-messages.ts";
+import type { Done } from "../runner/response-frames.ts";
+
+/** One request on its way: what the steps leave for each other, and for the account at the end. */
+export type Invocation = {
+  requestId: string;
+  request: IncomingMessage;
+  response: ServerResponse;
+  functionName: string | undefined;
+  artifact: Artifact | undefined;
+  /** Milliseconds on the monotonic clock, when each step was done. */
+  startedMs: number;
+  routedMs: number;
+  resolvedMs: number;
+  lentMs: number;
+  /** How long the runner took to load the artifact, for the first invocation on a runner. */
+  loadUs: number | undefined;
+  runner: number | undefined;
+  /** How it ended as far as is known; `ok` until something else happened. */
+  outcome: OutcomeCode;
+  reason: string | undefined;
+  /** Text for the log: what the caller is not told. */
+  detail: string | undefined;
+  error: unknown;
+  done: Done | undefined;
+  endedWorker: EndedWorker | undefined;
+  requestBytes: number;
+  responseBytes: number;
+  /** Set when the client went away; calls back once. */
+  clientGone: boolean;
+  onClientGone: (() => void) | undefined;
+  attempts: number;
+};
+
+/** An invocation at its beginning. */
+export function createInvocation(
+  request: IncomingMessage,
+  response: ServerResponse,
+  requestId: string,
+  nowMs: number,
+): Invocation {
+  const invocation: Invocation = {
+    requestId,
+    request,
+    response,
+    functionName: undefined,
+    artifact: undefined,
+    startedMs: nowMs,
+    routedMs: nowMs,
+    resolvedMs: nowMs,
+    lentMs: nowMs,
+    loadUs: undefined,
+    runner: undefined,
+    outcome: "ok",
+    reason: undefined,
+    detail: undefined,
+    error: undefined,
+    done: undefined,
+    endedWorker: undefined,
+    requestBytes: 0,
+    responseBytes: 0,
+    clientGone: false,
+    onClientGone: undefined,
+    attempts: 0,
+  };
+  response.on("close", () => {
+    if (response.writableFinished) return;
+    invocation.clientGone = true;
+    invocation.onClientGone?.();
+  });
+  return invocation;
+}

@@ -1,0 +1,85 @@
+import { ConfigError } from "./config/config-error.ts";
+import { configurationPage, serveHelp } from "./config/describe-options.ts";
+import { loadConfig } from "./config/load-config.ts";
+import { openLogger } from "./observe/logger.ts";
+import { serve } from "./serve.ts";
+
+/** What the program ends with. */
+export const EXIT = {
+  ok: 0,
+  /** Something failed that is not one of the below. */
+  failure: 1,
+  /** The command line or the configuration is wrong. */
+  usage: 2,
+  /** Invocations were cut off as they did not finish within the drain time. */
+  drainIncomplete: 3,
+  /** A second signal came while it drained. */
+  forced: 4,
+} as const;
+
+const HELP = `Usage: playa COMMAND
+
+Commands:
+  serve                Serves the functions of a bucket; playa serve --help lists its options.
+  docs PAGE            Prints a page of the documentation that derives from the program: configuration.
+  --version            Prints the version.
+`;
+
+const [command, ...args] = process.argv.slice(2);
+process.exitCode = await run(command, args);
+
+async function run(name: string | undefined, rest: string[]): Promise<number> {
+  try {
+    switch (name) {
+      case "serve":
+        if (rest.includes("--help")) return print(serveHelp());
+        return await runServe(rest);
+      case "docs":
+        if (rest.length !== 1 || rest[0] !== "configuration") throw new ConfigError("playa docs knows one page: configuration");
+        return print(configurationPage());
+      case "--version":
+        return print("playa 0.1.0\n");
+      case "--help":
+      case "help":
+        return print(HELP);
+      default:
+        throw new ConfigError(name === undefined ? "a command is missing" : `unknown command ${name}`);
+    }
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    process.stderr.write(`playa: ${error.message}\n`);
+    if (name !== "serve") process.stderr.write(`\n${HELP}`);
+    return EXIT.usage;
+  }
+}
+
+async function runServe(rest: string[]): Promise<number> {
+  process.title = "playa: dispatcher";
+  const config = loadConfig(rest, process.env);
+  const logger = openLogger(config.logLevel);
+  const server = await serve(config, logger);
+  await nextSignal();
+  void nextSignal().then(() => {
+    logger.flush();
+    process.exit(EXIT.forced);
+  });
+  const finished = await server.stop();
+  process.exit(finished ? EXIT.ok : EXIT.drainIncomplete);
+}
+
+function nextSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    const onSignal = (): void => {
+      process.off("SIGINT", onSignal);
+      process.off("SIGTERM", onSignal);
+      resolve();
+    };
+    process.on("SIGINT", onSignal);
+    process.on("SIGTERM", onSignal);
+  });
+}
+
+function print(text: string): number {
+  process.stdout.write(text);
+  return EXIT.ok;
+}

@@ -1,0 +1,15 @@
+import { pino, type Logger } from "pino";
+
+/** A logger that writes JSON lines to stdout, gathered and written together, and a way to write out what is gathered. */
+export type OpenLogger = { log: Logger; flush: () => void };
+
+/** Lines are gathered up to this size, so that a busy server does not make a system call for each. */
+const GATHER_BYTES = 16 * 1024;
+/** The longest that a line waits. */
+const GATHER_MS = 50;
+
+export function openLogger(level: string): OpenLogger {
+  const destination = pino.destination({ dest: 1, minLength: GATHER_BYTES, sync: false, periodicFlush: GATHER_MS });
+  const log = pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, destination);
+  return { log, flush: () => destination.flushSync() };
+}

@@ -1,0 +1,187 @@
+import { linkSync, unlinkSync } from "node:fs";
+import { join } from "node:path";
+import { InvocationError } from "../outcome/invocation-error.ts";
+import type { EndedWorker, LoadMessage } from "../runner/control-messages.ts";
+import type { Lane } from "../runner/lane.ts";
+import type { Runner } from "../runner/runner.ts";
+import type { BudgetedRunner } from "./runner-budget.ts";
+import type { PooledRunner } from "./runner-pool.ts";
+
+/** What a bound runner tells the function that it serves. */
+export type BoundRunnerEvents = {
+  /** A lane may be free. */
+  available: () => void;
+  /** The runner takes no more requests: it ended, was ended or refused its artifact. */
+  gone: (runner: BoundRunner, error: Error) => void;
+};
+
+/** How a function's runners are set up. */
+export type RunnerPlan = Omit<LoadMessage, "component" | "lanes">;
+
+/** The reason of the error when an artifact is no longer on the disk: it can be fetched again. */
+export const EVICTED = "artifact_evicted";
+
+/** A runner that has been given its artifact and serves one function until it ends. */
+export class BoundRunner implements BudgetedRunner {
+  readonly runner: Runner;
+  readonly #plan: RunnerPlan;
+  readonly #events: BoundRunnerEvents;
+  readonly #nowMs: () => number;
+  readonly #maxLanes: number;
+  /** Lanes 0 … startedLanes − 1 have a worker. */
+  #startedLanes = 1;
+  #nextLane = 0;
+  #leases = 0;
+  #lastUsedMs: number;
+  #retired = false;
+  /** Ended workers that nobody has asked for yet: the word of an end can come before the last frames of the lane are read. */
+  readonly #endedWorkers = new Map<Lane, EndedWorker>();
+  readonly #endWaiters = new Map<Lane, (ended: EndedWorker | undefined) => void>();
+  #refusal: InvocationError | undefined;
+  #linkPath: string | undefined;
+  #loadUs: number | undefined;
+
+  /** Links the artifact into the sandbox and sends LOAD. @throws when the link cannot be made. */
+  constructor(deps: {
+    pooled: PooledRunner;
+    artifactPath: string;
+    plan: RunnerPlan;
+    maxLanes: number;
+    nowMs: () => number;
+    events: BoundRunnerEvents;
+  }) {
+    this.runner = deps.pooled.runner;
+    this.#plan = deps.plan;
+    this.#events = deps.events;
+    this.#nowMs = deps.nowMs;
+    this.#maxLanes = Math.min(deps.maxLanes, this.runner.lanes.length);
+    this.#lastUsedMs = deps.nowMs();
+    this.#linkPath = join(deps.pooled.directory, "component");
+    // Synchronous: it takes microseconds, a hop to the thread pool more.
+    linkArtifact(deps.artifactPath, this.#linkPath);
+    this.runner.events = {
+      hello: () => this.runner.fail(new Error("HELLO twice")),
+      loaded: (message) => {
+        this.#loadUs = message.loadUs;
+        this.#unlink();
+      },
+      refused: (message) => {
+        this.#refusal = new InvocationError("artifact_refused", message.detail, { reason: message.reason });
+        this.runner.fail(this.#refusal);
+      },
+      laneReady: () => this.#events.available(),
+      workerEnded: (lane, ended) => this.#workerEnded(lane, ended),
+      failed: (error) => this.#failed(error),
+    };
+    this.runner.load({ component: "/in/component", ...deps.plan, lanes: [0] });
+  }
+
+  /** Why the runner refused its artifact, once it has. */
+  get refusal(): InvocationError | undefined {
+    return this.#refusal;
+  }
+
+  get retired(): boolean {
+    return this.#retired;
+  }
+
+  get requestsPerWorker(): number {
+    return this.#plan.requestsPerWorker;
+  }
+
+  /** How long the runner took to load the artifact, for the first who asks. */
+  takeLoadUs(): number | undefined {
+    const loadUs = this.#loadUs;
+    this.#loadUs = undefined;
+    return loadUs;
+  }
+
+  idleSinceMs(): number | undefined {
+    return this.#leases === 0 ? this.#lastUsedMs : undefined;
+  }
+
+  /** A lane that can take a request now, the least busy one; `undefined` when there is none. The caller opens a stream on it or gives it back. */
+  lend(): Lane | undefined {
+    if (this.#retired) return undefined;
+    let best: Lane | undefined;
+    let others = 0;
+    for (let i = 0; i < this.#startedLanes; i++) {
+      // In turn, so that a worker that was just forked has time to get ready.
+      const lane = this.runner.lanes[(this.#nextLane + i) % this.#startedLanes]!;
+      if (lane.servedRequests >= this.#plan.requestsPerWorker || lane.openStreams >= this.#plan.concurrency) continue;
+      if (best === undefined || lane.openStreams < best.openStreams) best = lane;
+      if (lane.openStreams === 0) others++;
+    }
+    // One worker ahead of demand: the next request finds it ready instead of waiting for a fork.
+    if (others <= 1 && this.#startedLanes < this.#maxLanes && this.#wantsMoreLanes(best)) {
+      const lane = this.runner.lanes[this.#startedLanes++]!;
+      this.runner.startWorker(lane);
+      best ??= lane;
+    }
+    if (best === undefined) return undefined;
+    this.#nextLane = best.index + 1;
+    this.#endedWorkers.delete(best);
+    this.#leases++;
+    return best;
+  }
+
+  /** The invocation on a lent lane is over. */
+  giveBack(): void {
+    this.#leases--;
+    this.#lastUsedMs = this.#nowMs();
+  }
+
+  /** Resolves with what the supervisor saw of the lane's worker when it has ended; with `undefined` when the runner ended first. */
+  workerEnded(lane: Lane): Promise<EndedWorker | undefined> {
+    const ended = this.#endedWorkers.get(lane);
+    if (ended !== undefined || this.runner.failed) return Promise.resolve(ended);
+    return new Promise((resolve) => this.#endWaiters.set(lane, resolve));
+  }
+
+  /** Takes no more requests; ends as soon as nothing is under way. */
+  retire(): void {
+    this.#retired = true;
+    if (this.#leases === 0) this.runner.fail(new Error("the runner was retired"));
+  }
+
+  /** Where one worker takes many requests, a second one helps only under load. */
+  #wantsMoreLanes(best: Lane | undefined): boolean {
+    return this.#plan.concurrency === 1 || best === undefined || best.openStreams > 0;
+  }
+
+  #workerEnded(lane: Lane, ended: EndedWorker): void {
+    const waiter = this.#endWaiters.get(lane);
+    this.#endWaiters.delete(lane);
+    if (waiter === undefined) this.#endedWorkers.set(lane, ended);
+    else waiter(ended);
+  }
+
+  #failed(error: Error): void {
+    this.#retired = true;
+    this.#unlink();
+    for (const resolve of this.#endWaiters.values()) resolve(undefined);
+    this.#endWaiters.clear();
+    this.#events.gone(this, error);
+  }
+
+  #unlink(): void {
+    if (this.#linkPath === undefined) return;
+    try {
+      unlinkSync(this.#linkPath);
+    } catch (error) {
+      // The spawner removes the whole folder when the sandbox has ended.
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    }
+    this.#linkPath = undefined;
+  }
+}
+
+function linkArtifact(artifactPath: string, linkPath: string): void {
+  try {
+    linkSync(artifactPath, linkPath);
+  } catch (error) {
+    // The disk tier made room meanwhile; whoever asked for it brings it back.
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    throw new InvocationError("internal", "The platform failed.", { reason: EVICTED, cause: error });
+  }
+}

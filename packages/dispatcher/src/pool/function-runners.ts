@@ -1,0 +1,218 @@
+import type { Artifact } from "../artifacts/artifact.ts";
+import { InvocationError } from "../outcome/invocation-error.ts";
+import type { Lane } from "../runner/lane.ts";
+import { BoundRunner, type RunnerPlan } from "./bound-runner.ts";
+import type { RunnerBudget } from "./runner-budget.ts";
+import type { PooledRunner, RunnerPool } from "./runner-pool.ts";
+
+/** A lane that is lent for one invocation. */
+export type Lease = { lane: Lane; bound: BoundRunner; giveBack: () => void };
+
+/** A place in the queue: `leave` gives it up and rejects `lease` with the error. */
+export type PendingLease = { lease: Promise<Lease>; leave: (error: Error) => void };
+
+/** How many runners a function may have, and who may wait for them. */
+export type RunnerScale = {
+  lanesPerRunner: number;
+  runnersPerFunction: number;
+  /** Sandboxes end after their first request. */
+  oneRequestPerRunner: boolean;
+  queueLength: number;
+  queueWaitMs: number;
+};
+
+type Waiter = { resolve: (lease: Lease) => void; reject: (error: Error) => void };
+
+/** The runners of one version of one function, and the queue before them. */
+export class FunctionRunners {
+  readonly artifact: Artifact;
+  readonly #plan: RunnerPlan;
+  readonly #scale: RunnerScale;
+  readonly #pool: RunnerPool;
+  readonly #budget: RunnerBudget;
+  readonly #nowMs: () => number;
+  readonly #bound: BoundRunner[] = [];
+  readonly #waiters: Waiter[] = [];
+  #closed = false;
+  #binding = 0;
+  #awaitsBudget = false;
+  #retired = false;
+  #lastUsedMs: number;
+
+  constructor(deps: {
+    artifact: Artifact;
+    plan: RunnerPlan;
+    scale: RunnerScale;
+    pool: RunnerPool;
+    budget: RunnerBudget;
+    nowMs: () => number;
+  }) {
+    this.artifact = deps.artifact;
+    this.#plan = deps.plan;
+    this.#scale = deps.scale;
+    this.#pool = deps.pool;
+    this.#budget = deps.budget;
+    this.#nowMs = deps.nowMs;
+    this.#lastUsedMs = deps.nowMs();
+  }
+
+  /** Nothing runs, waits or is being started. */
+  get empty(): boolean {
+    return this.#bound.length === 0 && this.#binding === 0 && this.#waiters.length === 0;
+  }
+
+  get lastUsedMs(): number {
+    return this.#lastUsedMs;
+  }
+
+  /**
+   * Lends a lane, at once where one is free, else as soon as one is.
+   * Errors of a pending lease: {@link InvocationError} `queue_full`, `sandbox_failed`, `artifact_refused`, `draining`.
+   */
+  lend(): Lease | PendingLease {
+    this.#lastUsedMs = this.#nowMs();
+    if (this.#waiters.length === 0) {
+      const lease = this.#tryLend(1);
+      if (lease !== undefined) return lease;
+    } else this.#grow(this.#waiters.length + 1);
+    return this.#wait();
+  }
+
+  /** Lends nothing new: idle runners end now, busy ones after what they do; who waits is still served. */
+  retire(): void {
+    this.#retired = true;
+    if (this.#waiters.length === 0) this.#retireBound();
+  }
+
+  /** Ends everything at once. Who waits gets `draining`. */
+  close(): void {
+    this.#closed = true;
+    this.#rejectWaiters(new InvocationError("draining", "The server is about to stop."));
+    for (const bound of [...this.#bound]) bound.runner.fail(new Error("the server stops"));
+  }
+
+  #retireBound(): void {
+    for (const bound of [...this.#bound]) bound.retire();
+  }
+
+  /** `wanted`: for how many invocations a lane is looked for. */
+  #tryLend(wanted: number): Lease | undefined {
+    for (const bound of this.#bound) {
+      const lane = bound.lend();
+      if (lane !== undefined) return this.#lease(bound, lane);
+    }
+    this.#grow(wanted);
+    return undefined;
+  }
+
+  #lease(bound: BoundRunner, lane: Lane): Lease {
+    let returned = false;
+    return {
+      lane,
+      bound,
+      giveBack: () => {
+        if (returned) return;
+        returned = true;
+        this.#returned(bound);
+      },
+    };
+  }
+
+  #returned(bound: BoundRunner): void {
+    bound.giveBack();
+    this.#lastUsedMs = this.#nowMs();
+    if (this.#scale.oneRequestPerRunner || bound.retired) bound.retire();
+    else this.#serveWaiters();
+    if (this.#retired && this.#waiters.length === 0) this.#retireBound();
+    if (bound.idleSinceMs() !== undefined) this.#budget.idle();
+  }
+
+  #wait(): PendingLease {
+    const { queueLength, queueWaitMs } = this.#scale;
+    if (this.#waiters.length >= queueLength) {
+      const detail = `${queueLength} requests wait for this function already.`;
+      throw new InvocationError("queue_full", detail, { reason: "length", retryAfterS: 1 });
+    }
+    const { promise, resolve, reject } = Promise.withResolvers<Lease>();
+    const waiter: Waiter = { resolve, reject };
+    this.#waiters.push(waiter);
+    const leave = (error: Error): void => {
+      const at = this.#waiters.indexOf(waiter);
+      if (at < 0) return;
+      this.#waiters.splice(at, 1);
+      reject(error);
+    };
+    const timer = setTimeout(() => {
+      const detail = `No runner was free within ${queueWaitMs} ms.`;
+      leave(new InvocationError("queue_full", detail, { reason: "wait", retryAfterS: 1 }));
+    }, queueWaitMs);
+    return { lease: promise.finally(() => clearTimeout(timer)), leave };
+  }
+
+  #serveWaiters(): void {
+    while (this.#waiters.length > 0) {
+      const lease = this.#tryLend(this.#waiters.length);
+      if (lease === undefined) return;
+      this.#waiters.shift()!.resolve(lease);
+    }
+  }
+
+  #rejectWaiters(error: Error): void {
+    for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
+  }
+
+  /** Binds a further runner where that helps and is allowed. */
+  #grow(wanted: number): void {
+    const { oneRequestPerRunner, runnersPerFunction } = this.#scale;
+    if (this.#closed || this.#binding >= (oneRequestPerRunner ? wanted : 1)) return;
+    let runners = this.#binding;
+    for (const bound of this.#bound) if (!bound.retired) runners++;
+    if (runners >= runnersPerFunction) return;
+    if (this.#budget.tryTake()) {
+      this.#binding++;
+      void this.#bind();
+    } else if (!this.#awaitsBudget) {
+      this.#awaitsBudget = true;
+      this.#budget.onFree(() => {
+        this.#awaitsBudget = false;
+        this.#serveWaiters();
+      });
+    }
+  }
+
+  async #bind(): Promise<void> {
+    let pooled: PooledRunner | undefined;
+    try {
+      pooled = await this.#pool.take();
+      const bound: BoundRunner = new BoundRunner({
+        pooled,
+        artifactPath: this.artifact.path,
+        plan: this.#plan,
+        maxLanes: this.#scale.lanesPerRunner,
+        nowMs: this.#nowMs,
+        events: { available: () => this.#serveWaiters(), gone: (gone, error) => this.#gone(gone, error) },
+      });
+      this.#bound.push(bound);
+      this.#budget.add(bound);
+      this.#binding--;
+    } catch (error) {
+      this.#binding--;
+      this.#budget.giveBack(undefined);
+      pooled?.runner.fail(error as Error);
+      // With other runners alive, who waits is served by them.
+      if (this.#bound.length === 0) this.#rejectWaiters(error as Error);
+      return;
+    }
+    this.#serveWaiters();
+    // Who asked for it may have left meanwhile, or the version may have been replaced.
+    if (this.#retired && this.#waiters.length === 0) this.#retireBound();
+  }
+
+  #gone(bound: BoundRunner, error: Error): void {
+    const at = this.#bound.indexOf(bound);
+    if (at >= 0) this.#bound.splice(at, 1);
+    this.#budget.giveBack(bound);
+    if (bound.refusal !== undefined) this.#rejectWaiters(error);
+    else if (this.#waiters.length > 0) this.#serveWaiters();
+  }
+}

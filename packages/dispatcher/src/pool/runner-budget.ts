@@ -1,0 +1,72 @@
+/** A runner that is bound to a function and counts against the budget. */
+export type BudgetedRunner = {
+  /** Milliseconds on the monotonic clock when it last served; `undefined` while it serves. */
+  idleSinceMs: () => number | undefined;
+  /** Ends it. */
+  retire: () => void;
+};
+
+/** Bounds how many runners are bound to functions at once. */
+export type RunnerBudget = {
+  /** Takes a place, ending the runner that has been idle for longest where none is free; `false` when all are busy. */
+  tryTake: () => boolean;
+  /** Calls back once when a place may be free; the callee tries again. First come, first called. */
+  onFree: (callback: () => void) => void;
+  /** Registers the runner that a taken place is used for. */
+  add: (runner: BudgetedRunner) => void;
+  /** Gives a place back, with the runner that used it if there was one. */
+  giveBack: (runner: BudgetedRunner | undefined) => void;
+  /** A runner has become idle: whoever waits may have its place. */
+  idle: () => void;
+  /** Ends the runners that have been idle for longer than that. */
+  reap: (idleMs: number) => void;
+  /** Places taken. */
+  taken: () => number;
+};
+
+/** A budget of `places` runners. */
+export function createRunnerBudget(places: number, nowMs: () => number): RunnerBudget {
+  const runners = new Set<BudgetedRunner>();
+  const waiting: (() => void)[] = [];
+  let taken = 0;
+
+  const retireLongestIdle = (): boolean => {
+    let longest: BudgetedRunner | undefined;
+    let since = Infinity;
+    for (const runner of runners) {
+      const idleSince = runner.idleSinceMs();
+      if (idleSince !== undefined && idleSince < since) {
+        longest = runner;
+        since = idleSince;
+      }
+    }
+    // It gives its place back when it is told to end.
+    longest?.retire();
+    return longest !== undefined;
+  };
+
+  const budget: RunnerBudget = {
+    tryTake: () => {
+      if (taken >= places && (!retireLongestIdle() || taken >= places)) return false;
+      taken++;
+      return true;
+    },
+    onFree: (callback) => void waiting.push(callback),
+    add: (runner) => void runners.add(runner),
+    giveBack: (runner) => {
+      if (runner !== undefined && !runners.delete(runner)) return;
+      taken--;
+      waiting.shift()?.();
+    },
+    idle: () => waiting.shift()?.(),
+    reap: (idleMs) => {
+      const limit = nowMs() - idleMs;
+      for (const runner of [...runners]) {
+        const idleSince = runner.idleSinceMs();
+        if (idleSince !== undefined && idleSince < limit) runner.retire();
+      }
+    },
+    taken: () => taken,
+  };
+  return budget;
+}

@@ -1,0 +1,91 @@
+import type { Artifact } from "../artifacts/artifact.ts";
+import type { Isolation, Limits } from "../policy/limits.ts";
+import { FunctionRunners, type Lease, type PendingLease, type RunnerScale } from "./function-runners.ts";
+import type { RunnerBudget } from "./runner-budget.ts";
+import type { RunnerPool } from "./runner-pool.ts";
+
+/** Lends lanes of runners to invocations. */
+export type RunnerLender = {
+  /**
+   * Lends a lane of a runner that is bound to this version of the function.
+   * @throws {InvocationError} as {@link FunctionRunners.lend}.
+   */
+  lend: (artifact: Artifact) => Lease | PendingLease;
+  /** A version of a function was replaced or removed: its runners end when they are idle. */
+  retire: (artifact: Artifact) => void;
+  /** Ends all runners at once. */
+  close: () => void;
+};
+
+/** How often idle runners are looked for. */
+const REAP_INTERVAL_MS = 1_000;
+/** Linear memory, stack and fragmentation of a process that serves many requests are given back now and then. */
+const REQUESTS_PER_INSTANCE_WORKER = 1_000_000;
+
+/** Makes the lender. `pools` has one pool of runners with many lanes, and one of runners that serve a single request. */
+export function createRunnerLender(deps: {
+  pools: { many: RunnerPool; single: RunnerPool };
+  budget: RunnerBudget;
+  isolation: Isolation;
+  limits: Limits;
+  env: [string, string][];
+  scale: Omit<RunnerScale, "oneRequestPerRunner">;
+  /** Invocations that a process takes at once with isolation `instance`. */
+  concurrency: number;
+  /** Processes of one runner with isolation `instance`: more than there are cores only cost. */
+  instanceWorkers: number;
+  maxRunners: number;
+  runnerIdleMs: number;
+  nowMs: () => number;
+}): RunnerLender {
+  const functions = new Map<Artifact, FunctionRunners>();
+  const { isolation } = deps;
+  const shared = isolation === "instance";
+
+  const create = (artifact: Artifact): FunctionRunners =>
+    new FunctionRunners({
+      artifact,
+      plan: {
+        kind: artifact.manifest.kind,
+        ...deps.limits,
+        requestsPerWorker: shared ? REQUESTS_PER_INSTANCE_WORKER : 1,
+        concurrency: shared ? deps.concurrency : 1,
+        env: deps.env,
+      },
+      scale: {
+        ...deps.scale,
+        lanesPerRunner: shared ? Math.min(deps.instanceWorkers, deps.scale.lanesPerRunner) : deps.scale.lanesPerRunner,
+        runnersPerFunction: isolation === "sandbox" ? deps.maxRunners : deps.scale.runnersPerFunction,
+        oneRequestPerRunner: isolation === "sandbox",
+      },
+      pool: isolation === "sandbox" ? deps.pools.single : deps.pools.many,
+      budget: deps.budget,
+      nowMs: deps.nowMs,
+    });
+
+  const reaper = setInterval(() => {
+    deps.budget.reap(deps.runnerIdleMs);
+    const limit = deps.nowMs() - deps.runnerIdleMs;
+    for (const [artifact, runners] of functions) {
+      if (runners.empty && runners.lastUsedMs < limit) functions.delete(artifact);
+    }
+  }, REAP_INTERVAL_MS);
+  reaper.unref();
+
+  return {
+    lend: (artifact) => {
+      let runners = functions.get(artifact);
+      if (runners === undefined) {
+        runners = create(artifact);
+        functions.set(artifact, runners);
+      }
+      return runners.lend();
+    },
+    retire: (artifact) => functions.get(artifact)?.retire(),
+    close: () => {
+      clearInterval(reaper);
+      for (const runners of functions.values()) runners.close();
+      functions.clear();
+    },
+  };
+}

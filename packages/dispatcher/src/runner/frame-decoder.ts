@@ -1,0 +1,68 @@
+import { FRAME_HEAD_BYTES, MAX_PAYLOAD_BYTES, ProtocolViolation } from "./frame.ts";
+
+/** Takes one frame. `payload` is a view that is valid as long as somebody holds it; it may be empty. */
+export type FrameHandler = (type: number, stream: number, payload: Buffer) => void;
+
+/** Cuts a byte stream into frames. */
+export type FrameDecoder = {
+  /**
+   * Takes what was read and calls the handler for each frame that is complete.
+   * @throws {ProtocolViolation} when a head is not valid. What the handler throws passes through.
+   */
+  push: (chunk: Buffer) => void;
+  /** Bytes of a frame that is not complete yet. */
+  pendingBytes: () => number;
+  /** Forgets an incomplete frame. */
+  reset: () => void;
+};
+
+/** A decoder that hands every frame to `onFrame`. It holds at most one incomplete frame. */
+export function createFrameDecoder(onFrame: FrameHandler): FrameDecoder {
+  let parts: Buffer[] = [];
+  let partsBytes = 0;
+  /** Bytes that the incomplete frame has in all, as far as known: its head until that is there. */
+  let wantedBytes = FRAME_HEAD_BYTES;
+
+  const reset = (): void => {
+    parts = [];
+    partsBytes = 0;
+    wantedBytes = FRAME_HEAD_BYTES;
+  };
+
+  const push = (chunk: Buffer): void => {
+    let data = chunk;
+    if (partsBytes > 0) {
+      parts.push(chunk);
+      partsBytes += chunk.length;
+      // Joined only when the frame is complete, so that a large frame in many reads is copied once.
+      if (partsBytes < wantedBytes) return;
+      data = Buffer.concat(parts, partsBytes);
+      reset();
+    }
+    let offset = 0;
+    while (data.length - offset >= FRAME_HEAD_BYTES) {
+      const payloadBytes = data.readUInt32LE(offset);
+      if (payloadBytes > MAX_PAYLOAD_BYTES) throw new ProtocolViolation(`frame of ${payloadBytes} bytes`);
+      if (data[offset + 5] !== 0 || data[offset + 6] !== 0 || data[offset + 7] !== 0) {
+        throw new ProtocolViolation("reserved bytes of a frame's head are not zero");
+      }
+      const end = offset + FRAME_HEAD_BYTES + payloadBytes;
+      if (end > data.length) break;
+      const start = offset + FRAME_HEAD_BYTES;
+      // Before the handler is called: it may throw, or cause a reset.
+      const type = data[offset + 4]!;
+      const stream = data.readUInt32LE(offset + 8);
+      offset = end;
+      onFrame(type, stream, data.subarray(start, end));
+    }
+    if (offset < data.length) keep(data.subarray(offset));
+  };
+
+  const keep = (rest: Buffer): void => {
+    parts = [rest];
+    partsBytes = rest.length;
+    wantedBytes = rest.length >= FRAME_HEAD_BYTES ? FRAME_HEAD_BYTES + rest.readUInt32LE(0) : FRAME_HEAD_BYTES;
+  };
+
+  return { push, reset, pendingBytes: () => partsBytes };
+}

@@ -1,0 +1,213 @@
+import type { Socket } from "node:net";
+import { FRAME_HEAD_BYTES, FrameType, ProtocolViolation, writeFrameHead } from "./frame.ts";
+import { createFrameDecoder } from "./frame-decoder.ts";
+import { InvocationStream, type ResponseSink } from "./invocation-stream.ts";
+import { createNonceFilter, type NonceFilter } from "./nonce-filter.ts";
+import { PayloadReader, type RawHeaders } from "./payload-reader.ts";
+import { endFrameBytes, requestFrameBytes, writeEndFrame, writeRequestFrame, type RequestHead } from "./request-frame.ts";
+import { decodeDone, decodeEnd, decodeResponse } from "./response-frames.ts";
+
+/** Frames are gathered in a slab of this size and written together. Hundreds of lanes may be open, so it is small. */
+const SLAB_BYTES = 32 * 1024;
+/** Payloads above this are handed to the socket as they are instead of being copied. */
+const COPY_LIMIT_BYTES = 8 * 1024;
+
+/** What a lane tells its runner. */
+export type LaneOwner = {
+  nextStreamNumber: () => number;
+  /** The peer broke the protocol, or the socket failed: the runner is done for. */
+  fail: (error: Error) => void;
+};
+
+/** One socket of a runner, on which a worker takes invocations. */
+export class Lane {
+  readonly index: number;
+  /** The number of the worker that serves the lane; 0 while none is known. */
+  worker = 0;
+  /** Requests that this worker has been given. */
+  servedRequests = 0;
+  readonly #socket: Socket;
+  readonly #owner: LaneOwner;
+  readonly #streams = new Map<number, InvocationStream>();
+  readonly #decoder = createFrameDecoder((type, stream, payload) => this.#receive(type, stream, payload));
+  #touched: InvocationStream[] = [];
+  #nonceFilter: NonceFilter | undefined;
+  #slab = Buffer.allocUnsafe(0);
+  #slabStart = 0;
+  #slabEnd = 0;
+  #flushPlanned = false;
+
+  constructor(index: number, socket: Socket, owner: LaneOwner) {
+    this.index = index;
+    this.#socket = socket;
+    this.#owner = owner;
+    socket.on("data", (chunk: Buffer) => this.#read(chunk));
+    socket.on("error", (error) => owner.fail(error));
+    socket.on("close", () => owner.fail(new Error(`lane ${index} closed`)));
+    socket.resume();
+  }
+
+  /** Invocations that are under way. */
+  get openStreams(): number {
+    return this.#streams.size;
+  }
+
+  /** Begins an invocation: sends REQUEST. What comes back goes to `sink`. */
+  open(head: RequestHead, sink: ResponseSink): InvocationStream {
+    let number = this.#owner.nextStreamNumber();
+    while (this.#streams.has(number)) number = this.#owner.nextStreamNumber();
+    const stream = new InvocationStream(number, this, sink);
+    this.#streams.set(number, stream);
+    this.servedRequests++;
+    const at = this.#reserve(requestFrameBytes(head));
+    this.#slabEnd = writeRequestFrame(this.#slab, at, number, head);
+    return stream;
+  }
+
+  writeBody(stream: number, chunk: Buffer): void {
+    if (chunk.length <= COPY_LIMIT_BYTES) {
+      const at = this.#reserve(FRAME_HEAD_BYTES + chunk.length);
+      writeFrameHead(this.#slab, at, FrameType.body, stream, chunk.length);
+      chunk.copy(this.#slab, at + FRAME_HEAD_BYTES);
+      this.#slabEnd = at + FRAME_HEAD_BYTES + chunk.length;
+      return;
+    }
+    const at = this.#reserve(FRAME_HEAD_BYTES);
+    writeFrameHead(this.#slab, at, FrameType.body, stream, chunk.length);
+    this.#slabEnd = at + FRAME_HEAD_BYTES;
+    this.#socket.cork();
+    this.#flush();
+    this.#socket.write(chunk);
+    this.#socket.uncork();
+  }
+
+  writeEnd(stream: number, trailers: RawHeaders): void {
+    const at = this.#reserve(endFrameBytes(trailers));
+    this.#slabEnd = writeEndFrame(this.#slab, at, stream, trailers);
+  }
+
+  writeCredit(stream: number, bytes: number): void {
+    const at = this.#reserve(FRAME_HEAD_BYTES + 4);
+    writeFrameHead(this.#slab, at, FrameType.credit, stream, 4);
+    this.#slabEnd = this.#slab.writeUInt32LE(bytes, at + FRAME_HEAD_BYTES);
+  }
+
+  writeCancel(stream: number): void {
+    const at = this.#reserve(FRAME_HEAD_BYTES);
+    writeFrameHead(this.#slab, at, FrameType.cancel, stream, 0);
+    this.#slabEnd = at + FRAME_HEAD_BYTES;
+  }
+
+  /**
+   * Brings the lane back to a frame's boundary after its worker died: sends the nonce, reads up to its echo, then loses what is still open and calls `onSynced`.
+   * See "When a worker dies" in docs/runner-protocol.md.
+   */
+  resync(nonce: Buffer, reason: string, onSynced: () => void): void {
+    this.#nonceFilter = createNonceFilter(nonce, (before) => {
+      this.#nonceFilter = undefined;
+      // Whole frames that the worker wrote before it died still count; half a frame does not.
+      if (before.length > 0) this.#decode(before);
+      this.#decoder.reset();
+      this.lose(reason);
+      onSynced();
+    });
+    this.#flush();
+    this.#socket.write(nonce);
+  }
+
+  /** Tells every open invocation that its worker is gone. */
+  lose(reason: string): void {
+    const streams = [...this.#streams.values()];
+    this.#streams.clear();
+    for (const stream of streams) stream.lose(reason);
+  }
+
+  /** Closes the socket. */
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  #read(chunk: Buffer): void {
+    try {
+      if (this.#nonceFilter === undefined) this.#decode(chunk);
+      else this.#nonceFilter.push(chunk);
+    } catch (error) {
+      this.#owner.fail(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  #decode(chunk: Buffer): void {
+    try {
+      this.#decoder.push(chunk);
+    } finally {
+      const touched = this.#touched;
+      if (touched.length > 0) {
+        this.#touched = [];
+        for (const stream of touched) stream.sink.flush();
+      }
+    }
+  }
+
+  #receive(type: number, number: number, payload: Buffer): void {
+    const stream = this.#streams.get(number);
+    if (stream === undefined) throw new ProtocolViolation(`frame for stream ${number}, which is not open`);
+    // The streams of one read come in runs, so this nearly always keeps each of them once.
+    if (this.#touched.at(-1) !== stream) this.#touched.push(stream);
+    switch (type) {
+      case FrameType.response:
+        return stream.receiveResponse(decodeResponse(payload));
+      case FrameType.body:
+        if (payload.length === 0) throw new ProtocolViolation("empty BODY");
+        return stream.receiveBody(payload);
+      case FrameType.end:
+        return stream.receiveEnd(decodeEnd(payload));
+      case FrameType.credit: {
+        const reader = new PayloadReader(payload);
+        const bytes = reader.u32();
+        reader.finish();
+        return stream.receiveCredit(bytes);
+      }
+      case FrameType.log: {
+        const reader = new PayloadReader(payload);
+        const source = reader.u8();
+        if (source !== 1 && source !== 2) throw new ProtocolViolation(`LOG from ${source}`);
+        return stream.sink.log(source === 1 ? "stdout" : "stderr", reader.rest());
+      }
+      case FrameType.done: {
+        const done = decodeDone(payload);
+        this.#streams.delete(number);
+        return stream.receiveDone(done);
+      }
+      default:
+        throw new ProtocolViolation(`frame of type ${type} on a lane`);
+    }
+  }
+
+  /** Makes room for so many bytes and returns where they go; the caller sets `#slabEnd` after it has written them. */
+  #reserve(bytes: number): number {
+    if (this.#slab.length - this.#slabEnd < bytes) {
+      this.#flush();
+      this.#slab = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, bytes));
+      this.#slabStart = 0;
+      this.#slabEnd = 0;
+    }
+    if (!this.#flushPlanned) {
+      this.#flushPlanned = true;
+      // After all requests of this turn of the event loop: one write for all of them.
+      setImmediate(() => {
+        this.#flushPlanned = false;
+        this.#flush();
+      });
+    }
+    return this.#slabEnd;
+  }
+
+  #flush(): void {
+    if (this.#slabEnd === this.#slabStart) return;
+    const part = this.#slab.subarray(this.#slabStart, this.#slabEnd);
+    this.#slabStart = this.#slabEnd;
+    this.#socket.write(part);
+    // Nearly always the kernel took all of it at once; what is still on its way must not be written over.
+    if (this.#socket.writableLength === 0) this.#slabStart = this.#slabEnd = 0;
+  }
+}

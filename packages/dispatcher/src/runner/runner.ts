@@ -1,0 +1,167 @@
+import { randomBytes } from "node:crypto";
+import type { Socket } from "node:net";
+import { encodeFrame, FrameType, ProtocolViolation } from "./frame.ts";
+import { createFrameDecoder } from "./frame-decoder.ts";
+import { Lane } from "./lane.ts";
+import {
+  parseHello,
+  parseLoaded,
+  parseRefused,
+  parseWorker,
+  type EndedWorker,
+  type HelloMessage,
+  type LoadedMessage,
+  type LoadMessage,
+  type RefusedMessage,
+} from "./control-messages.ts";
+
+/** What a runner tells its owner. Each may be called at any time after the runner was made. */
+export type RunnerEvents = {
+  hello: (message: HelloMessage) => void;
+  loaded: (message: LoadedMessage) => void;
+  refused: (message: RefusedMessage) => void;
+  /** The lane can take a request: its worker has a successor that has served nothing. */
+  laneReady: (lane: Lane) => void;
+  /** A worker is gone, in whatever way. */
+  workerEnded: (lane: Lane, ended: EndedWorker) => void;
+  /** The runner is done for; all its invocations have been told. Called once. */
+  failed: (error: Error) => void;
+};
+
+/** The runner inside one sandbox, seen through its sockets. */
+export class Runner {
+  /** Names the sandbox in logs. */
+  readonly id: number;
+  readonly lanes: Lane[];
+  events: RunnerEvents;
+  readonly #control: Socket;
+  readonly #kill: () => void;
+  /** Lanes that are being brought back to a frame's boundary, with the number of signs still missing. */
+  readonly #unsynced = new Map<Lane, number>();
+  #failed = false;
+
+  constructor(deps: {
+    id: number;
+    control: Socket;
+    lanes: Socket[];
+    nextStreamNumber: () => number;
+    /** Kills the whole sandbox. */
+    kill: () => void;
+    events: RunnerEvents;
+  }) {
+    this.id = deps.id;
+    this.events = deps.events;
+    this.#kill = deps.kill;
+    this.#control = deps.control;
+    const owner = { nextStreamNumber: deps.nextStreamNumber, fail: (error: Error) => this.fail(error) };
+    this.lanes = deps.lanes.map((socket, index) => new Lane(index, socket, owner));
+    const decoder = createFrameDecoder((type, stream, payload) => this.#receive(type, stream, payload));
+    this.#control.on("data", (chunk: Buffer) => {
+      try {
+        decoder.push(chunk);
+      } catch (error) {
+        this.fail(error instanceof Error ? error : new Error(String(error)));
+      }
+    });
+    this.#control.on("error", (error) => this.fail(error));
+    this.#control.on("close", () => this.fail(new Error("the runner ended")));
+    this.#control.resume();
+  }
+
+  /** Invocations that are under way on all lanes. */
+  get openStreams(): number {
+    let count = 0;
+    for (const lane of this.lanes) count += lane.openStreams;
+    return count;
+  }
+
+  get failed(): boolean {
+    return this.#failed;
+  }
+
+  load(message: LoadMessage): void {
+    this.#send(FrameType.load, message);
+  }
+
+  /** Asks for a worker on a further lane. */
+  startWorker(lane: Lane): void {
+    this.#send(FrameType.worker, { lane: lane.index });
+  }
+
+  /** Asks the supervisor to kill the lane's present worker. */
+  killWorker(lane: Lane): void {
+    this.#send(FrameType.kill, { lane: lane.index, worker: lane.worker });
+  }
+
+  /** Kills the sandbox, closes the sockets and tells every open invocation. Later calls do nothing. */
+  fail(error: Error): void {
+    if (this.#failed) return;
+    this.#failed = true;
+    this.#kill();
+    this.#control.destroy();
+    for (const lane of this.lanes) {
+      lane.destroy();
+      lane.lose(error.message);
+    }
+    this.events.failed(error);
+  }
+
+  #send(type: number, message: object): void {
+    if (this.#failed) return;
+    this.#control.write(encodeFrame(type, 0, Buffer.from(JSON.stringify(message))));
+  }
+
+  #receive(type: number, stream: number, payload: Buffer): void {
+    if (stream !== 0) throw new ProtocolViolation("control frame with a stream number");
+    switch (type) {
+      case FrameType.hello:
+        return this.events.hello(parseHello(payload));
+      case FrameType.loaded:
+        return this.events.loaded(parseLoaded(payload));
+      case FrameType.refused:
+        return this.events.refused(parseRefused(payload));
+      case FrameType.worker:
+        return this.#receiveWorker(payload);
+      default:
+        throw new ProtocolViolation(`frame of type ${type} on the control socket`);
+    }
+  }
+
+  #receiveWorker(payload: Buffer): void {
+    const message = parseWorker(payload);
+    const lane = this.lanes[message.lane];
+    if (lane === undefined) throw new ProtocolViolation(`no lane ${message.lane}`);
+    const { ended, started } = message;
+    if (ended !== undefined) {
+      this.events.workerEnded(lane, ended);
+      if (ended.status !== 0 || ended.signal !== 0) this.#resync(lane, ended);
+    }
+    if (started === undefined) return;
+    // A lane's first worker may have been given a request already, before it was known to have started.
+    const first = lane.worker === 0;
+    lane.worker = started;
+    if (first) return;
+    lane.servedRequests = 0;
+    if (message.resynced === true) this.#resynced(lane);
+    else this.events.laneReady(lane);
+  }
+
+  #resync(lane: Lane, ended: EndedWorker): void {
+    const nonce = randomBytes(32);
+    const reason = ended.signal === 0 ? `exit status ${ended.status}` : `signal ${ended.signal}`;
+    this.#unsynced.set(lane, 2);
+    this.#send(FrameType.resync, { lane: lane.index, nonce: nonce.toString("hex") });
+    lane.resync(nonce, reason, () => this.#resynced(lane));
+  }
+
+  /** The nonce on the lane and the word on the control socket come in any order; the lane is ready after both. */
+  #resynced(lane: Lane): void {
+    const missing = (this.#unsynced.get(lane) ?? 0) - 1;
+    if (missing < 0) throw new ProtocolViolation(`lane ${lane.index} was resynced unasked`);
+    this.#unsynced.set(lane, missing);
+    if (missing === 0) {
+      this.#unsynced.delete(lane);
+      this.events.laneReady(lane);
+    }
+  }
+}

@@ -1,0 +1,195 @@
+import { randomUUID } from "node:crypto";
+import { rmSync } from "node:fs";
+import { stat } from "node:fs/promises";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { resolve } from "node:path";
+import { createFolderObjectStore } from "@playa/common/folder-object-store";
+import { loadTrustedKeys, openSigningKey } from "@playa/common/key-store";
+import { createArtifactCatalog } from "./artifacts/artifact-catalog.ts";
+import { openDiskStore } from "./artifacts/disk-store.ts";
+import { describeHostEngine } from "./artifacts/engine-check.ts";
+import { ConfigError } from "./config/config-error.ts";
+import { parseAddress } from "./config/option-value.ts";
+import type { Config } from "./config/options.ts";
+import { handleRequest, type RequestDeps } from "./lifecycle/handle-request.ts";
+import { createInvocation, type Invocation } from "./lifecycle/invocation.ts";
+import { shutDown } from "./lifecycle/shutdown.ts";
+import { createAccessLog } from "./observe/access-log.ts";
+import { createFunctionLog } from "./observe/function-log.ts";
+import type { OpenLogger } from "./observe/logger.ts";
+import { createRunnerBudget } from "./pool/runner-budget.ts";
+import { createRunnerLender } from "./pool/runner-lender.ts";
+import { createRunnerPool } from "./pool/runner-pool.ts";
+import { createUserIds } from "./pool/user-ids.ts";
+import { createStreamNumbers } from "./runner/stream-numbers.ts";
+import { createServer } from "./server/create-server.ts";
+import { addHealthRoutes, type ReadinessCheck } from "./server/health-routes.ts";
+import { startSpawner } from "./spawner/spawner.ts";
+import { openStateDirectory } from "./state/state-directory.ts";
+
+/** The engine that runners are built on; packages/runner/Cargo.toml pins the same version. */
+export const WASMTIME_VERSION = "48.0.8";
+
+/** A running server. */
+export type PlayaServer = {
+  /** Where it listens: `http://127.0.0.1:8080`. */
+  url: string;
+  /** Drains and ends; resolves with whether everything under way could finish. */
+  stop: () => Promise<boolean>;
+};
+
+/**
+ * Starts the server: state folder, spawner, pools, catalogue, HTTP. Resolves when it can answer.
+ * @throws {ConfigError} for what the operator has to change.
+ */
+export async function serve(config: Config, { log, flush }: OpenLogger): Promise<PlayaServer> {
+  const nowMs = (): number => performance.now();
+  const bucketFolder = resolve(config.bucket);
+  if (!(await stat(bucketFolder).catch(() => undefined))?.isDirectory()) {
+    throw new ConfigError(`the bucket ${bucketFolder} is not a folder; make it, or name another with --bucket`);
+  }
+  // Made on first use, so that build-cwasm and the server of one user agree without a word.
+  await openSigningKey(config.keys);
+  const state = openStateDirectory(config.stateDir, config.runner);
+  const disk = await openDiskStore({
+    directory: state.root,
+    maxBytes: config.cacheMaxBytes,
+    trustedKeys: () => loadTrustedKeys(config.keys),
+    nowMs: Date.now,
+  });
+
+  const spawner = await startSpawner({ runDirectory: state.run, bubblewrap: config.bubblewrap, runner: state.runner, log });
+  const poolDeps = {
+    spawner,
+    userIds: createUserIds(config.firstSandboxUid, process.getuid?.() === 0),
+    size: config.poolSize,
+    startsAtOnce: config.startsAtOnce,
+    wasmtime: WASMTIME_VERSION,
+    nextStreamNumber: createStreamNumbers(),
+    log,
+  };
+  const pools = {
+    many: createRunnerPool({ ...poolDeps, lanes: config.lanesPerRunner }),
+    single: createRunnerPool({ ...poolDeps, lanes: 1 }),
+  };
+  const pool = config.isolation === "sandbox" ? pools.single : pools.many;
+  pool.warm();
+
+  const lender = createRunnerLender({
+    pools,
+    budget: createRunnerBudget(config.maxRunners, nowMs),
+    isolation: config.isolation,
+    limits: {
+      fuel: config.fuel,
+      wallMs: config.wallMs,
+      memoryBytes: config.memoryBytes,
+      responseHeaderBytes: config.maxResponseHeaderBytes,
+      logBytes: config.logBytes,
+    },
+    env: [],
+    scale: {
+      lanesPerRunner: config.lanesPerRunner,
+      runnersPerFunction: config.runnersPerFunction,
+      queueLength: config.queueLength,
+      queueWaitMs: config.queueWaitMs,
+    },
+    concurrency: config.concurrencyPerProcess,
+    instanceWorkers: config.processesPerRunner,
+    maxRunners: config.maxRunners,
+    runnerIdleMs: config.runnerIdleMs,
+    nowMs,
+  });
+  const bucket = createFolderObjectStore(bucketFolder);
+  const artifacts = createArtifactCatalog({
+    bucket,
+    disk,
+    engine: describeHostEngine(WASMTIME_VERSION),
+    maxNames: config.maxFunctions,
+    onRetired: (artifact) => lender.retire(artifact),
+    nowMs,
+    log,
+  });
+
+  let inFlight = 0;
+  let draining = false;
+  let onIdle: (() => void) | undefined;
+  const writeAccount = createAccessLog(log, config.isolation, nowMs);
+  const deps: RequestDeps = {
+    artifacts,
+    lender,
+    limits: {
+      wallMs: config.wallMs,
+      maxRequestBodyBytes: config.maxRequestBodyBytes,
+      functionLog: createFunctionLog(log),
+    },
+    nowMs,
+    settle: (invocation: Invocation) => {
+      writeAccount(invocation);
+      inFlight--;
+      if (inFlight === 0) onIdle?.();
+    },
+    draining: () => draining,
+  };
+  const invoke = (request: IncomingMessage, response: ServerResponse): void => {
+    inFlight++;
+    void handleRequest(deps, createInvocation(request, response, randomUUID(), nowMs()));
+  };
+
+  const readiness = async (): Promise<ReadinessCheck[]> => {
+    const { ready, starting, lastFailure } = pool.state();
+    const bucketReadable = (await stat(bucketFolder).catch(() => undefined))?.isDirectory() === true;
+    return [
+      { name: "accepting", ok: !draining, ...(draining ? { detail: "the server is about to stop" } : {}) },
+      {
+        name: "sandbox",
+        ok: lastFailure === undefined,
+        detail: lastFailure ?? `${ready} waiting, ${starting} starting`,
+      },
+      { name: "bucket", ok: bucketReadable, detail: bucket.description },
+    ];
+  };
+
+  const closeRunners = async (): Promise<void> => {
+    artifacts.close();
+    lender.close();
+    pools.many.close();
+    pools.single.close();
+    await spawner.close();
+    rmSync(state.run, { recursive: true, force: true });
+  };
+
+  const server = createServer({ invoke, maxRequestHeaderBytes: config.maxRequestHeaderBytes });
+  addHealthRoutes(server, readiness);
+  const address = parseAddress(config.listen)!;
+  try {
+    await server.listen(address);
+  } catch (error) {
+    await closeRunners();
+    throw new ConfigError(`cannot listen on ${config.listen}: ${(error as Error).message}`, { cause: error });
+  }
+  const url = urlOf(server.server.address() as AddressInfo);
+  log.info({ url, bucket: bucketFolder, isolation: config.isolation, pid: process.pid }, "listening");
+  flush();
+
+  return {
+    url,
+    stop: async () => {
+      draining = true;
+      const finished = await shutDown({
+        server: server.server,
+        inFlight: () => inFlight,
+        onIdle: (callback) => (onIdle = callback),
+        drainMs: config.drainMs,
+        closeRunners,
+        log,
+      });
+      flush();
+      return finished;
+    },
+  };
+}
+
+function urlOf({ address, family, port }: AddressInfo): string {
+  return `http://${family === "IPv6" ? `[${address}]` : address}:${port}`;
+}

@@ -1,0 +1,40 @@
+/** File descriptors of a sandboxed runner: 3 control, then the lanes. */
+export const CONTROL_FD = 3;
+
+/**
+ * The arguments of bubblewrap for one runner: all namespaces of its own, no capabilities, an empty read-only root with the runner's binary and the one
+ * folder that its component appears in, no /proc, no /dev, no environment.
+ *
+ * `--as-pid-1` is left out on purpose: code that was taken over could clear its parent-death signal and outlive the sandbox. With bubblewrap's own
+ * first process it cannot, and killing that process kills everything in the namespace.
+ */
+export function sandboxArguments(sandbox: {
+  runner: string;
+  inputDirectory: string;
+  lanes: number;
+  /** Where bubblewrap writes the first process's id. */
+  infoFd: number;
+}): string[] {
+  return [
+    "--unshare-all",
+    "--cap-drop",
+    "ALL",
+    "--die-with-parent",
+    "--new-session",
+    "--clearenv",
+    "--tmpfs",
+    "/",
+    "--ro-bind",
+    sandbox.runner,
+    "/runner",
+    "--ro-bind",
+    sandbox.inputDirectory,
+    "/in",
+    "--remount-ro",
+    "/",
+    "--info-fd",
+    String(sandbox.infoFd),
+    "/runner",
+    String(sandbox.lanes),
+  ];
+}

@@ -1,0 +1,81 @@
+import { createHash, randomBytes } from "node:crypto";
+import { chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { ConfigError } from "../config/config-error.ts";
+
+/** The folders of one running server. */
+export type StateDirectory = {
+  /** Shared by all servers that use the same state folder. */
+  root: string;
+  /** This server's own; holds the folders of its sandboxes. */
+  run: string;
+  /** The runner's binary as the sandboxes' users can reach it. */
+  runner: string;
+};
+
+/**
+ * Makes the state folder, removes what servers left behind that were killed together with their spawner, and puts a copy of the
+ * runner's binary there: the source tree may lie where a sandbox's user cannot reach it, and may be rebuilt while this server runs.
+ * @throws {ConfigError} when the folder cannot be made or the runner is missing.
+ */
+export function openStateDirectory(path: string, runnerBinary: string): StateDirectory {
+  const root = resolve(path);
+  try {
+    makePassable(root);
+    makePassable(join(root, "run"));
+    makePassable(join(root, "bin"));
+  } catch (error) {
+    throw new ConfigError(`the state folder cannot be made: ${(error as Error).message}; choose another with --state-dir`, {
+      cause: error,
+    });
+  }
+  removeAbandoned(join(root, "run"));
+  const run = join(root, "run", runName(process.pid));
+  makePassable(run);
+  return { root, run, runner: installRunner(join(root, "bin"), runnerBinary) };
+}
+
+/** Others may pass through, none may list or write. */
+function makePassable(path: string): void {
+  mkdirSync(path, { recursive: true });
+  chmodSync(path, 0o711);
+}
+
+/** A process id alone could be somebody else's by now; together with the time of its start it is unique until the next boot. */
+function runName(pid: number): string {
+  return `${pid}-${startTime(pid) ?? "unknown"}`;
+}
+
+function startTime(pid: number): string | undefined {
+  try {
+    // The 22nd field; the second one, the command's name in parentheses, may hold spaces (proc_pid_stat(5)).
+    const fields = readFileSync(`/proc/${pid}/stat`, "latin1").replace(/^.*\) /s, "").split(" ");
+    return fields[19];
+  } catch {
+    return undefined;
+  }
+}
+
+function removeAbandoned(runs: string): void {
+  for (const name of readdirSync(runs)) {
+    if (name !== runName(Number(name.split("-")[0]))) rmSync(join(runs, name), { recursive: true, force: true });
+  }
+}
+
+function installRunner(directory: string, binary: string): string {
+  let content: Buffer;
+  try {
+    content = readFileSync(binary);
+  } catch (error) {
+    const hint = "build it with npm start, or name another with --runner";
+    throw new ConfigError(`the runner ${binary} cannot be read: ${(error as Error).message}; ${hint}`, { cause: error });
+  }
+  const digest = createHash("sha256").update(content).digest("hex").slice(0, 32);
+  const path = join(directory, `playa-runner-${digest}`);
+  if (statSync(path, { throwIfNoEntry: false })?.size === content.length) return path;
+  const temporary = `${path}.${randomBytes(6).toString("hex")}`;
+  writeFileSync(temporary, content, { mode: 0o555, flag: "wx" });
+  chmodSync(temporary, 0o555);
+  renameSync(temporary, path);
+  return path;
+}
