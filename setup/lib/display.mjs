@@ -43,7 +43,8 @@ function createTerminalDisplay({ stream, now }) {
   let drawnAt = -Infinity;
   const erase = () => (drawnLines === 0 ? '' : `\x1b[${drawnLines}A\r\x1b[J`);
   const draw = (/** @type {string} */ lasting) => {
-    const width = Math.max(20, stream.columns ?? 80) - 1;
+    // Some pseudo-terminals say that they are 0 columns wide.
+    const width = Math.max(20, stream.columns || 80) - 1;
     const lines = [...running].map(([name, step]) =>
       lineOf('…', name, step.text, now() - step.startedAt).slice(0, width),
     );

@@ -65,7 +65,7 @@ function countFetches(update) {
     const isFetch = /^npm http (fetch|cache)/.test(line);
     if (isFetch) {
       fetched += 1;
-      update(`fetched ${fetched} packages`);
+      update(`fetched ${fetched} files`);
     }
     return isFetch;
   };

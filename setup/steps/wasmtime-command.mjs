@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, realpathSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, realpathSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import path from 'node:path';
 import { capture } from '../lib/capture.mjs';
 import { installExecutable, runCargo } from '../lib/cargo.mjs';
@@ -66,7 +66,8 @@ export function createWasmtimeStep(project) {
  * @returns {string}
  */
 export function readWasmtimeVersion(project) {
-  const lock = readFileSync(path.join(project.root, 'Cargo.lock'), 'utf8');
+  const file = path.join(project.root, 'Cargo.lock');
+  const lock = existsSync(file) ? readFileSync(file, 'utf8') : '';
   const version = /^name = "wasmtime"\nversion = "([^"]+)"$/m.exec(lock)?.[1];
   if (version === undefined) {
     throw new SetupFailure('Cargo.lock names no wasmtime', { remedy: 'restore Cargo.lock from the repository' });
