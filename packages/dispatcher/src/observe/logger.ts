@@ -4,7 +4,7 @@ import { pino, type Logger } from "pino";
 export type OpenLogger = { log: Logger; flush: () => void };
 
 /** Lines are gathered up to this size, so that a busy server does not make a system call for each. */
-const GATHER_BYTES = 16 * 1024;
+const GATHER_BYTES = 8 * 1024;
 /** The longest that a line waits. */
 const GATHER_MS = 50;
 
