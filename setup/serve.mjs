@@ -1,16 +1,11 @@
 import { spawn } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { statusOfSignal } from './lib/session.mjs';
 import { findProgram } from './steps/system-packages.mjs';
 
-/**
- * Options of `playa serve` that `npm start` sets, unless the user sets them: the variable is the option's other name.
- */
-const DEFAULTS = [
-  { flag: '--bucket', variable: 'PLAYA_BUCKET', value: './bucket' },
-  { flag: '--listen', variable: 'PLAYA_LISTEN', value: '127.0.0.1:8080' },
-];
+/** Where `playa serve` listens when nobody says otherwise; docs/configuration.md has the same. */
+const DEFAULT_ADDRESS = '127.0.0.1:8080';
 
 /** One Ctrl-C reaches this process twice under npm: from the terminal and from npm. This long they count as one. */
 const SAME_SIGNAL_MS = 500;
@@ -22,10 +17,9 @@ const SAME_SIGNAL_MS = 500;
  * @returns {Promise<number>} the exit status
  */
 export function serve(project, args) {
-  const served = [...args, ...missingDefaults(args, project.env)];
-  process.stderr.write(describeFirstSteps(served, listFunctions(project.bucketFolder)));
+  process.stderr.write(describeFirstSteps(addressOf(args, project), listFunctions(project.bucketFolder)));
   const playa = path.join(project.root, 'packages/dispatcher/bin/playa');
-  const [command, ...rest] = [...endWithParent(project.env), playa, 'serve', ...served];
+  const [command, ...rest] = [...endWithParent(project.env), playa, 'serve', ...args];
   return new Promise((resolve, reject) => {
     // A session of its own: a terminal's Ctrl-C reaches it through us alone, and only once.
     const child = spawn(/** @type {string} */ (command), rest, {
@@ -52,19 +46,6 @@ export function serve(project, args) {
 }
 
 /**
- * @param {string[]} args
- * @param {NodeJS.ProcessEnv} env
- * @returns {string[]} options that the user has set neither by flag nor by variable
- */
-export function missingDefaults(args, env) {
-  const isSet = (/** @type {string} */ flag) => args.some((arg) => arg === flag || arg.startsWith(`${flag}=`));
-  return DEFAULTS.filter(({ flag, variable }) => !isSet(flag) && !env[variable]).flatMap(({ flag, value }) => [
-    flag,
-    value,
-  ]);
-}
-
-/**
  * What to put before a command so that the kernel stops it when this process dies, however it does.
  * @param {NodeJS.ProcessEnv} env
  * @returns {string[]}
@@ -85,33 +66,28 @@ function listFunctions(bucket) {
 }
 
 /**
- * @param {string[]} args of `playa serve`
+ * @param {string | undefined} address where it listens; undefined where only the server knows
  * @param {string[]} functions names in the bucket, without `.cwasm`
  * @returns {string} what to try
  */
-export function describeFirstSteps(args, functions) {
-  const listen = valueOf(args, '--listen') ?? '';
-  // With port 0 the system chooses one: only the server knows it.
-  const url = listen === '' || listen.endsWith(':0') ? 'URL' : `http://${listen}`;
+export function describeFirstSteps(address, functions) {
+  const url = address === undefined ? 'URL' : `http://${address}`;
   const calls = functions.map((name) => `  curl -i ${url}/invoke/${name}.cwasm`);
-  return [
-    '',
-    `Serving. When it says "listening"${url === 'URL' ? ' and its URL' : ''}, try in another terminal:`,
-    ...calls,
-    '',
-    '',
-  ].join('\n');
+  const hint = address === undefined ? ' and its URL' : '';
+  return ['', `Serving. When it says "listening"${hint}, try in another terminal:`, ...calls, '', ''].join('\n');
 }
 
 /**
- * @param {string[]} args
- * @param {string} flag
- * @returns {string | undefined} the last value given to a flag, in either spelling
+ * @param {string[]} args of `playa serve`
+ * @param {{ root: string, env: NodeJS.ProcessEnv }} project
+ * @returns {string | undefined} undefined when it is in a file, or the system is to choose the port
  */
-function valueOf(args, flag) {
-  return args
-    .map((arg, index) =>
-      arg === flag ? args[index + 1] : arg.startsWith(`${flag}=`) ? arg.slice(flag.length + 1) : undefined,
-    )
-    .findLast((value) => value !== undefined);
+export function addressOf(args, { root, env }) {
+  const inArgs = args.map((arg, index) =>
+    arg === '--listen' ? args[index + 1] : arg.startsWith('--listen=') ? arg.slice('--listen='.length) : undefined,
+  );
+  const given = inArgs.findLast((value) => value !== undefined) ?? env.PLAYA_LISTEN;
+  const hasFile = args.includes('--config') || existsSync(path.join(root, 'playa.toml'));
+  const address = given ?? (hasFile ? undefined : DEFAULT_ADDRESS);
+  return address?.endsWith(':0') === true ? undefined : address;
 }

@@ -7,6 +7,7 @@ import { execFile } from 'node:child_process';
  * @property {number | null} status exit status; null when it was ended by a signal or never ran
  * @property {string} stdout
  * @property {string} stderr
+ * @property {string} [spawnError] code of the system's error when it could not be started, such as `ENOENT`
  */
 
 /** A question to a tool that takes longer than this is not going to be answered. */
@@ -21,15 +22,31 @@ const ANSWER_TIMEOUT_MS = 20_000;
  */
 export function capture(command, args, options) {
   return new Promise((resolve) => {
-    const child = execFile(
-      command,
-      args,
-      { ...options, timeout: ANSWER_TIMEOUT_MS, killSignal: 'SIGKILL', encoding: 'utf8' },
-      (error, stdout, stderr) => {
-        const missing = error?.code === 'ENOENT' || error?.code === 'EACCES';
-        resolve({ found: !missing, status: missing ? null : child.exitCode, stdout, stderr });
-      },
-    );
-    child.stdin?.end();
+    const fail = (/** @type {string} */ code) =>
+      resolve({
+        found: code !== 'ENOENT' && code !== 'EACCES',
+        status: null,
+        stdout: '',
+        stderr: '',
+        spawnError: code,
+      });
+    try {
+      const limits = {
+        timeout: ANSWER_TIMEOUT_MS,
+        killSignal: /** @type {const} */ ('SIGKILL'),
+        encoding: /** @type {const} */ ('utf8'),
+      };
+      const child = execFile(command, args, { ...options, ...limits }, (error, stdout, stderr) => {
+        if (typeof error?.code === 'string' && child.pid === undefined) {
+          fail(error.code);
+        } else {
+          resolve({ found: true, status: child.exitCode, stdout, stderr });
+        }
+      });
+      child.stdin?.end();
+    } catch (error) {
+      // Node reports some of the system's errors by throwing, such as EINVAL for a user id that does not exist here.
+      fail(/** @type {NodeJS.ErrnoException} */ (error).code ?? String(error));
+    }
   });
 }

@@ -2,10 +2,12 @@
  * What is known when bubblewrap could not make a sandbox.
  * @typedef {object} SandboxEvidence
  * @property {string} message what bubblewrap printed
+ * @property {string | undefined} spawnError code of the system's error when bubblewrap could not even be started
  * @property {(name: string) => string | undefined} readSetting a kernel setting by its path below /proc/sys; undefined where there is none
  * @property {boolean} hasUserNamespaces whether the kernel was built with user namespaces
  * @property {boolean} isContainer whether this looks like the inside of a container
  * @property {boolean} isRoot
+ * @property {number} uid the user id that the sandbox was to run under, as root
  */
 
 /**
@@ -27,11 +29,18 @@ or, instead of unconfined, Docker's own profile with clone, mount, umount2 and p
  * @param {SandboxEvidence} evidence
  * @returns {SandboxExplanation}
  */
-export function explainSandboxFailure({ message, readSetting, hasUserNamespaces, isContainer, isRoot }) {
+export function explainSandboxFailure(evidence) {
+  const { message, spawnError, readSetting, hasUserNamespaces, isContainer, isRoot, uid } = evidence;
   const sudo = isRoot ? '' : 'sudo ';
   const allow = (/** @type {string} */ setting) =>
     `${sudo}sysctl -w ${setting}\nto keep it over a restart: echo ${setting} | ${sudo}tee /etc/sysctl.d/60-playa.conf`;
 
+  if (spawnError === 'EINVAL') {
+    return {
+      cause: `there is no user id ${uid} here, as in a container that was given only some`,
+      remedy: 'choose the first of 50,000 user ids that are there: PLAYA_FIRST_SANDBOX_UID=10000 npm start',
+    };
+  }
   if (!hasUserNamespaces) {
     return { cause: 'this kernel was built without user namespaces', remedy: 'boot a kernel with CONFIG_USER_NS' };
   }
@@ -59,7 +68,7 @@ export function explainSandboxFailure({ message, readSetting, hasUserNamespaces,
       remedy: appArmorRemedy(sudo),
     };
   }
-  if (/Resource temporarily unavailable/.test(message)) {
+  if (spawnError === 'EAGAIN' || message.includes('Resource temporarily unavailable')) {
     return {
       cause: 'this user may not start more processes',
       remedy: 'raise the limit that ulimit -u shows, or end some processes',

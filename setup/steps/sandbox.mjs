@@ -3,8 +3,8 @@ import { capture } from '../lib/capture.mjs';
 import { explainSandboxFailure } from '../lib/sandbox-failure.mjs';
 import { SetupFailure } from '../lib/failure.mjs';
 
-/** As root, sandboxes run under unprivileged users of their own; the probe does the same, as nobody. */
-const PROBE_UID = 65_534;
+/** As root, each sandbox has an unprivileged user id of its own, from this one on; docs/configuration.md has the same. */
+const FIRST_SANDBOX_UID = 200_000;
 
 /** A program that is in no sandbox. That bubblewrap fails to start it, and nothing before, shows that the sandbox stands. */
 const ABSENT_PROGRAM = '/playa-probe';
@@ -16,17 +16,25 @@ const ABSENT_PROGRAM = '/playa-probe';
  * @returns {Promise<void>} rejects with SetupFailure, which names the setting that is missing and how to allow it
  */
 export async function checkSandbox({ env, isRoot }) {
-  const user = isRoot ? { uid: PROBE_UID, gid: PROBE_UID } : {};
-  const answer = await capture('bwrap', probeArguments(), { env: { PATH: env.PATH, LC_ALL: 'C' }, cwd: '/', ...user });
-  if (answer.stderr.includes(`execvp ${ABSENT_PROGRAM}: No such file`)) {
+  const uid = Number(env.PLAYA_FIRST_SANDBOX_UID || FIRST_SANDBOX_UID);
+  const user = isRoot ? { uid, gid: uid } : {};
+  const answer = await capture('bwrap', probeArguments(), {
+    env: { PATH: env.PATH, LC_ALL: 'C' },
+    cwd: '/',
+    ...user,
+  });
+  if (!answer.found || answer.stderr.includes(`execvp ${ABSENT_PROGRAM}: No such file`)) {
+    // That it is missing has been said already.
     return;
   }
   const { cause, remedy } = explainSandboxFailure({
     message: answer.stderr,
+    spawnError: answer.spawnError,
     readSetting: readKernelSetting,
     hasUserNamespaces: existsSync('/proc/self/ns/user'),
     isContainer: isContainer(),
     isRoot,
+    uid,
   });
   throw new SetupFailure(`this machine cannot start sandboxes: ${cause}. Nothing runs without one`, {
     output: answer.stderr.split('\n').filter((line) => line !== ''),

@@ -88,18 +88,30 @@ describe('system packages', () => {
 describe('the sandbox probe', () => {
   const script = `
     const { checkSandbox } = await import(${JSON.stringify(import.meta.resolve('../../setup/steps/sandbox.mjs'))});
-    const error = await checkSandbox({ env: process.env, isRoot: false }).then(() => undefined, (reason) => reason);
+    const error = await checkSandbox({ env: process.env, isRoot: %ISROOT% }).then(() => undefined, (reason) => reason);
     console.log(JSON.stringify(error === undefined ? {} : { message: error.message, remedy: error.remedy }));`;
 
   /** In a user namespace of our own, the settings are ours to change. */
-  async function probe(settings: string): Promise<{ message?: string; remedy?: string }> {
+  async function probe(settings: string, isRoot = false): Promise<{ message?: string; remedy?: string }> {
     const setUp = `${settings} exec "$0" --input-type=module -e "$1"`;
-    const { stdout } = await run('unshare', ['--user', '--map-root-user', 'sh', '-c', setUp, process.execPath, script]);
+    const { stdout } = await run('unshare', [
+      '--user',
+      '--map-root-user',
+      'sh',
+      '-c',
+      setUp,
+      process.execPath,
+      script.replace('%ISROOT%', String(isRoot)),
+    ]);
     return JSON.parse(stdout);
   }
 
   test('finds that sandboxes start here', async () => {
     expect(await probe('')).toEqual({});
+  });
+
+  test('names the user id that root has not been given', async () => {
+    expect((await probe('', true)).message).toContain('there is no user id 200000 here');
   });
 
   test.each(['pid', 'mnt', 'net', 'ipc', 'uts'])('names the setting that allows no %s namespace', async (kind) => {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { SandboxEvidence } from '../../setup/lib/sandbox-failure.mjs';
 import { explainSandboxFailure } from '../../setup/lib/sandbox-failure.mjs';
 
 const DENIED = 'bwrap: Creating new namespace failed: Operation not permitted';
@@ -6,10 +7,12 @@ const DENIED = 'bwrap: Creating new namespace failed: Operation not permitted';
 function explain(
   message: string,
   settings: Record<string, string> = {},
-  more: { hasUserNamespaces?: boolean; isContainer?: boolean; isRoot?: boolean } = {},
+  more: Partial<SandboxEvidence> = {},
 ): { cause: string; remedy: string } {
   return explainSandboxFailure({
     message,
+    spawnError: undefined,
+    uid: 200_000,
     readSetting: (name) => settings[name],
     hasUserNamespaces: true,
     isContainer: false,
@@ -58,6 +61,12 @@ describe('explainSandboxFailure', () => {
       'ulimit -u',
     ],
     ['a container', explain(DENIED, {}, { isContainer: true }), 'container', '--security-opt seccomp=unconfined'],
+    [
+      'a user id that does not exist',
+      explain('', {}, { spawnError: 'EINVAL', isRoot: true }),
+      'no user id 200000',
+      'PLAYA_FIRST_SANDBOX_UID=10000',
+    ],
     ['anything else', explain('bwrap: something new'), 'no setting known', 'bubblewrap says above'],
   ])('%s', (_name, { cause, remedy }, expectedCause, expectedRemedy) => {
     expect(cause).toContain(expectedCause);
