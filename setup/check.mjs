@@ -68,7 +68,7 @@ if (await prepareTools(session)) {
       cargoCheck('rustfmt', fix ? ['fmt', '--all'] : ['fmt', '--all', '--check']),
       nodeCheck('tsc', 'typescript/bin/tsc', ['-p', 'tsconfig.json']),
       nodeCheck('tsc-setup', 'typescript/bin/tsc', ['-p', 'setup/tsconfig.json']),
-      check('file sizes', () => checkFileSizes(project)),
+      check('file sizes', async () => checkFileSizes(project)),
       check('documents', () => checkGeneratedDocs(project, { fix })),
       // Apart, as they are built: together, cargo would unite their features.
       cargoCheck(

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { capture } from '../lib/capture.mjs';
 import { SetupFailure } from '../lib/failure.mjs';
+import { listFiles } from '../lib/files.mjs';
 
 /** A longer file holds more than one thing. */
 const MAX_LINES = 400;
@@ -9,19 +9,15 @@ const MAX_LINES = 400;
 /** What people write and read. Documents, data and lock files may be as long as they need to. */
 const SOURCE = /\.(ts|mts|js|mjs|rs|sh)$|^\.ci\/run$/;
 
+/** What set-up makes. */
+const RESULTS = /^(build|bucket)\//;
+
 /**
  * @param {import('../lib/project.mjs').Project} project
- * @returns {Promise<string>} rejects with SetupFailure, which lists the files that are too long
+ * @returns {string} what was seen; throws SetupFailure, which lists the files that are too long
  */
-export async function checkFileSizes(project) {
-  const listed = await capture('git', ['ls-files', '--cached', '--others', '--exclude-standard'], {
-    env: project.env,
-    cwd: project.root,
-  });
-  if (listed.status !== 0) {
-    throw new SetupFailure('git does not list the files', { output: listed.stderr.split('\n') });
-  }
-  const files = [...new Set(listed.stdout.split('\n'))].filter((name) => SOURCE.test(name));
+export function checkFileSizes(project) {
+  const files = listFiles(project.root, '.').filter((name) => SOURCE.test(name) && !RESULTS.test(name));
   const tooLong = files
     .map((name) => ({ name, lines: countLines(path.join(project.root, name)) }))
     .filter(({ lines }) => lines > MAX_LINES);
@@ -36,15 +32,8 @@ export async function checkFileSizes(project) {
 
 /**
  * @param {string} file
- * @returns {number} 0 for one that is listed but deleted
+ * @returns {number}
  */
 function countLines(file) {
-  try {
-    return readFileSync(file, 'utf8').split('\n').length - 1;
-  } catch (error) {
-    if (/** @type {NodeJS.ErrnoException} */ (error).code === 'ENOENT') {
-      return 0;
-    }
-    throw error;
-  }
+  return readFileSync(file, 'utf8').split('\n').length - 1;
 }

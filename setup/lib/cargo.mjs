@@ -47,12 +47,14 @@ const REMEDIES = [
  *   order, and whether there was nothing to do; both only with a JSON message format
  */
 export async function runCargo(args, { project, name, update, signal }) {
+  // These would replace the flags in .cargo/config.toml, which make the runner static: another would not start in its sandbox.
+  const { RUSTFLAGS: _, CARGO_ENCODED_RUSTFLAGS: __, ...env } = project.env;
   const result = { executables: /** @type {string[]} */ ([]), fresh: true };
   await runCommand('cargo', args, {
     cwd: project.root,
     // Cargo draws its progress bar, with the number of crates, only where it is told to or sees a terminal.
     env: {
-      ...project.env,
+      ...env,
       CARGO_TERM_PROGRESS_WHEN: 'always',
       CARGO_TERM_PROGRESS_WIDTH: '160',
       CARGO_TERM_COLOR: 'never',

@@ -1,9 +1,7 @@
 import { createHash } from 'node:crypto';
-import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { lstatSync, readFileSync, readlinkSync } from 'node:fs';
 import path from 'node:path';
-
-/** Folders that hold results and not sources. */
-const RESULT_FOLDERS = new Set(['node_modules', 'target', 'dist', '.git']);
+import { listFiles } from './files.mjs';
 
 /**
  * A digest over names and contents of files and whole folders: equal as long as nothing in them changed.
@@ -25,21 +23,6 @@ export function fingerprint(root, names, facts = []) {
     add(fact);
   }
   return digest.digest('hex');
-}
-
-/**
- * @param {string} root
- * @param {string} name
- * @returns {string[]} the file itself, or all files below the folder, relative to the root
- */
-function listFiles(root, name) {
-  const found = lstatSync(path.join(root, name), { throwIfNoEntry: false });
-  if (!found?.isDirectory()) {
-    return [name];
-  }
-  return readdirSync(path.join(root, name))
-    .filter((entry) => !RESULT_FOLDERS.has(entry))
-    .flatMap((entry) => listFiles(root, path.join(name, entry)));
 }
 
 /**
