@@ -1,0 +1,114 @@
+//! The payload of DONE: how an invocation ended and what it used.
+
+use super::frame::{Violation, violation};
+use super::text::{PayloadReader, write_text16};
+use bytes::Bytes;
+
+/// The longest detail that DONE carries.
+pub const MAX_DETAIL_BYTES: usize = 4_096;
+
+/// How an invocation ended, as far as a worker can tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Ok,
+    FuelExhausted,
+    WallExceeded,
+    MemoryExceeded,
+    StackOverflow,
+    Trap,
+    NoResponse,
+    ResponseInvalid,
+    HeaderTooLarge,
+    Cancelled,
+    Internal,
+}
+
+impl Outcome {
+    const ALL: [Self; 11] = [
+        Self::Ok,
+        Self::FuelExhausted,
+        Self::WallExceeded,
+        Self::MemoryExceeded,
+        Self::StackOverflow,
+        Self::Trap,
+        Self::NoResponse,
+        Self::ResponseInvalid,
+        Self::HeaderTooLarge,
+        Self::Cancelled,
+        Self::Internal,
+    ];
+
+    /// The name on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::FuelExhausted => "fuel_exhausted",
+            Self::WallExceeded => "wall_exceeded",
+            Self::MemoryExceeded => "memory_exceeded",
+            Self::StackOverflow => "stack_overflow",
+            Self::Trap => "trap",
+            Self::NoResponse => "no_response",
+            Self::ResponseInvalid => "response_invalid",
+            Self::HeaderTooLarge => "header_too_large",
+            Self::Cancelled => "cancelled",
+            Self::Internal => "internal",
+        }
+    }
+
+    /// The outcome with this name.
+    pub fn from_name(name: &[u8]) -> Option<Self> {
+        Self::ALL.into_iter().find(|outcome| outcome.name().as_bytes() == name)
+    }
+}
+
+/// The account of one invocation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Done {
+    pub outcome: Outcome,
+    /// For people; cut to [`MAX_DETAIL_BYTES`] when written.
+    pub detail: String,
+    pub fuel: u64,
+    pub cpu_us: u64,
+    pub wall_us: u64,
+    pub peak_memory_bytes: u64,
+    pub worker: u32,
+}
+
+impl Done {
+    /// # Errors
+    /// The payload is not an account, or not only that.
+    pub fn read(payload: Bytes) -> Result<Self, Violation> {
+        let mut reader = PayloadReader::new(payload);
+        let name = reader.text16()?;
+        let Some(outcome) = Outcome::from_name(&name) else {
+            return violation("outcome is unknown");
+        };
+        let Ok(detail) = String::from_utf8(reader.text16()?.to_vec()) else {
+            return violation("detail is not UTF-8");
+        };
+        if detail.len() > MAX_DETAIL_BYTES {
+            return violation("detail is too long");
+        }
+        let done = Self {
+            outcome,
+            detail,
+            fuel: reader.u64()?,
+            cpu_us: reader.u64()?,
+            wall_us: reader.u64()?,
+            peak_memory_bytes: reader.u64()?,
+            worker: reader.u32()?,
+        };
+        reader.end()?;
+        Ok(done)
+    }
+
+    /// Appends the payload.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        write_text16(out, self.outcome.name().as_bytes());
+        write_text16(out, &self.detail.as_bytes()[..self.detail.floor_char_boundary(MAX_DETAIL_BYTES)]);
+        for number in [self.fuel, self.cpu_us, self.wall_us, self.peak_memory_bytes] {
+            out.extend_from_slice(&number.to_le_bytes());
+        }
+        out.extend_from_slice(&self.worker.to_le_bytes());
+    }
+}
