@@ -50,10 +50,17 @@ export async function provideSystemPackages(programs, { project, display, signal
       remedy: describeInstallation(missing, (command) => findProgram(command, project.env.PATH) !== undefined),
     });
   }
-  await installWithApt(
-    missing.flatMap(({ apt }) => apt.split(' ')),
-    { project, display, signal },
-  );
+  const packages = missing.flatMap(({ apt }) => apt.split(' '));
+  await installWithApt(packages, { project, display, signal });
+  const still = missing.filter(({ command }) => findProgram(command, project.env.PATH) === undefined);
+  if (still.length > 0) {
+    throw new SetupFailure(
+      `apt-get installed ${packages.join(' ')}, but not ${still.map(({ command }) => command).join(' and ')}`,
+      {
+        remedy: `look at it by hand: apt-get install --reinstall ${packages.join(' ')}`,
+      },
+    );
+  }
 }
 
 /**
