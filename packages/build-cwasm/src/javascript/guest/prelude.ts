@@ -1,0 +1,33 @@
+// Evaluated before the function's own modules: fills what the engine lacks and a function may expect at its top level.
+// What the engine has, or gets in a later version, is left as it is.
+
+import { getEnvironment } from 'wasi:cli/environment@0.2.10';
+import { TextDecoderStream, TextEncoderStream } from './codec-streams.ts';
+import { beginInitialization } from './initialization.ts';
+import { keepListeners } from './listeners.ts';
+import { cloneResponse } from './response-clone.ts';
+
+type Immediate = ReturnType<typeof setTimeout>;
+
+function provide(object: object, name: string, value: unknown): void {
+  if (name in object) return;
+  Object.defineProperty(object, name, { configurable: true, writable: true, value });
+}
+
+provide(Response.prototype, 'clone', cloneResponse);
+provide(globalThis, 'TextEncoderStream', TextEncoderStream);
+provide(globalThis, 'TextDecoderStream', TextDecoderStream);
+provide(globalThis, 'navigator', Object.freeze({ userAgent: 'Playa' }));
+provide(globalThis, 'setImmediate', (callback: (...values: unknown[]) => void, ...values: unknown[]): Immediate =>
+  setTimeout(() => callback(...values), 0),
+);
+provide(globalThis, 'clearImmediate', (immediate: Immediate) => clearTimeout(immediate));
+
+// process.env reads this name. A getter: there is no environment while the component is built.
+Object.defineProperty(globalThis, '__env__', {
+  configurable: true,
+  get: () => Object.fromEntries(getEnvironment()),
+});
+
+beginInitialization();
+keepListeners();
