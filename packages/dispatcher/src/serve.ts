@@ -59,7 +59,9 @@ export async function serve(config: Config, { log, flush }: OpenLogger): Promise
     nowMs: Date.now,
   });
 
-  const spawner = await startSpawner({ runDirectory: state.run, bubblewrap: config.bubblewrap, runner: state.runner, log });
+  const { runner, seccompFilter } = state;
+  const programs = { bubblewrap: config.bubblewrap, runner, seccompFilter };
+  const spawner = await startSpawner({ runDirectory: state.run, programs, log });
   const poolDeps = {
     spawner,
     userIds: createUserIds(config.firstSandboxUid, process.getuid?.() === 0),

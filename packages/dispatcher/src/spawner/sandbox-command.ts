@@ -3,7 +3,7 @@ export const CONTROL_FD = 3;
 
 /**
  * The arguments of bubblewrap for one runner: all namespaces of its own, no capabilities, an empty read-only root with the runner's binary and the one
- * folder that its component appears in, no /proc, no /dev, no environment.
+ * folder that its component appears in, no /proc, no /dev, no environment, and a seccomp filter (seccomp-filter.ts).
  *
  * `--as-pid-1` is left out on purpose: code that was taken over could clear its parent-death signal and outlive the sandbox. With bubblewrap's own
  * first process it cannot, and killing that process kills everything in the namespace.
@@ -14,6 +14,8 @@ export function sandboxArguments(sandbox: {
   lanes: number;
   /** Where bubblewrap writes the first process's id. */
   infoFd: number;
+  /** Where bubblewrap reads the seccomp filter from. */
+  filterFd: number;
 }): string[] {
   return [
     "--unshare-all",
@@ -34,6 +36,8 @@ export function sandboxArguments(sandbox: {
     "/",
     "--info-fd",
     String(sandbox.infoFd),
+    "--seccomp",
+    String(sandbox.filterFd),
     "/runner",
     String(sandbox.lanes),
   ];

@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from "node:child_process";
-import { mkdirSync, rmSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, rmSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
@@ -27,6 +27,7 @@ export type SandboxRequest = {
   runDirectory: string;
   bubblewrap: string;
   runner: string;
+  seccompFilter: string;
   onStarted: (pid: number) => void;
 };
 
@@ -102,14 +103,20 @@ function connected(socket: Socket): Promise<void> {
 
 function spawnBubblewrap(request: SandboxRequest, directory: string, sockets: Socket[]): ChildProcess {
   const infoFd = CONTROL_FD + sockets.length;
+  const filterFd = infoFd + 1;
   const owner = request.uid === undefined ? {} : { uid: request.uid, gid: request.uid };
-  const child = spawn(
-    request.bubblewrap,
-    sandboxArguments({ runner: request.runner, inputDirectory: directory, lanes: request.lanes, infoFd }),
-    { stdio: ["ignore", "ignore", "pipe", ...sockets, "pipe"], env: {}, cwd: "/", ...owner },
-  );
-  for (const socket of sockets) socket.destroy();
-  return child;
+  // Opened for each sandbox: a shared descriptor would share its offset, and the second sandbox would read nothing.
+  const filter = openSync(request.seccompFilter, "r");
+  try {
+    return spawn(
+      request.bubblewrap,
+      sandboxArguments({ runner: request.runner, inputDirectory: directory, lanes: request.lanes, infoFd, filterFd }),
+      { stdio: ["ignore", "ignore", "pipe", ...sockets, "pipe", filter], env: {}, cwd: "/", ...owner },
+    );
+  } finally {
+    closeSync(filter);
+    for (const socket of sockets) socket.destroy();
+  }
 }
 
 function supervise(
@@ -123,7 +130,7 @@ function supervise(
     child.stderr?.setEncoding("utf8").on("data", (text: string) => {
       stderr = (stderr + text).slice(-STDERR_LIMIT_BYTES);
     });
-    const infoPipe = child.stdio.at(-1) as Readable | null;
+    const infoPipe = child.stdio.at(-2) as Readable | null;
     infoPipe?.setEncoding("utf8").on("data", (text: string) => {
       info += text;
       const pid = /"child-pid"\s*:\s*(\d+)/.exec(info)?.[1];

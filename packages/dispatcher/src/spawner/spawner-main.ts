@@ -33,8 +33,7 @@ const start = (settings: Configuration, request: Extract<SpawnerRequest, { type:
     address: settings.address,
     token: Buffer.from(settings.token, "hex"),
     runDirectory: settings.runDirectory,
-    bubblewrap: settings.bubblewrap,
-    runner: settings.runner,
+    ...settings.programs,
     onStarted: (pid) => tell({ type: "started", id, pid }),
   });
   sandboxes.set(id, sandbox);

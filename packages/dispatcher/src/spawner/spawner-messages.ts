@@ -1,7 +1,10 @@
+/** What a sandbox is made with, each by its path. */
+export type SandboxPrograms = { bubblewrap: string; runner: string; seccompFilter: string };
+
 /** From the dispatcher to the spawner. */
 export type SpawnerRequest =
   /** Sent first, once. */
-  | { type: "configure"; address: string; token: string; runDirectory: string; bubblewrap: string; runner: string }
+  | { type: "configure"; address: string; token: string; runDirectory: string; programs: SandboxPrograms }
   /** Starts a sandbox with that many lanes; `uid` is set where the spawner may change it. */
   | { type: "start"; id: number; lanes: number; uid: number | undefined }
   /** Kills a sandbox. Unknown and ended ones are passed over. */

@@ -5,7 +5,7 @@ import { createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Logger } from "pino";
-import { CONNECTION_HEAD_BYTES, CONNECTION_TOKEN_BYTES, type SpawnerEvent, type SpawnerRequest } from "./spawner-messages.ts";
+import { CONNECTION_HEAD_BYTES, CONNECTION_TOKEN_BYTES, type SandboxPrograms, type SpawnerEvent, type SpawnerRequest } from "./spawner-messages.ts";
 
 /** The sockets of a sandbox that has come up. */
 export type SandboxSockets = { control: Socket; lanes: Socket[] };
@@ -47,8 +47,7 @@ type Pending = {
  */
 export async function startSpawner(deps: {
   runDirectory: string;
-  bubblewrap: string;
-  runner: string;
+  programs: SandboxPrograms;
   log: Logger;
 }): Promise<Spawner> {
   const token = randomBytes(CONNECTION_TOKEN_BYTES);
@@ -71,8 +70,7 @@ export async function startSpawner(deps: {
       execArgv: ["--disable-warning=ExperimentalWarning"],
       stdio: ["ignore", "inherit", "inherit", "ipc"],
     });
-    const { bubblewrap, runner } = deps;
-    send(started, { type: "configure", address, token: token.toString("hex"), runDirectory, bubblewrap, runner });
+    send(started, { type: "configure", address, token: token.toString("hex"), runDirectory, programs: deps.programs });
     started.on("message", (event: SpawnerEvent) => receive(event));
     started.once("exit", (code, signal) => {
       loseAll(`the spawner ended (${signal ?? code})`);

@@ -2,6 +2,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { ConfigError } from "../config/config-error.ts";
+import { seccompFilter } from "../spawner/seccomp-filter.ts";
 
 /** The folders of one running server. */
 export type StateDirectory = {
@@ -11,6 +12,8 @@ export type StateDirectory = {
   run: string;
   /** The runner's binary as the sandboxes' users can reach it. */
   runner: string;
+  /** The sandboxes' seccomp filter. */
+  seccompFilter: string;
 };
 
 /**
@@ -32,7 +35,12 @@ export function openStateDirectory(path: string, runnerBinary: string): StateDir
   removeAbandoned(join(root, "run"));
   const run = join(root, "run", runName(process.pid));
   makePassable(run);
-  return { root, run, runner: installRunner(join(root, "bin"), runnerBinary) };
+  return {
+    root,
+    run,
+    runner: install(join(root, "bin"), "playa-runner", readRunner(runnerBinary)),
+    seccompFilter: install(join(root, "bin"), "seccomp-filter", seccompFilter(process.arch)),
+  };
 }
 
 /** Others may pass through, none may list or write. */
@@ -62,16 +70,19 @@ function removeAbandoned(runs: string): void {
   }
 }
 
-function installRunner(directory: string, binary: string): string {
-  let content: Buffer;
+function readRunner(binary: string): Buffer {
   try {
-    content = readFileSync(binary);
+    return readFileSync(binary);
   } catch (error) {
     const hint = "build it with npm start, or name another with --runner";
     throw new ConfigError(`the runner ${binary} cannot be read: ${(error as Error).message}; ${hint}`, { cause: error });
   }
+}
+
+/** Puts content under a name that tells it, so that servers of several versions can share the folder. */
+function install(directory: string, name: string, content: Buffer): string {
   const digest = createHash("sha256").update(content).digest("hex").slice(0, 32);
-  const path = join(directory, `playa-runner-${digest}`);
+  const path = join(directory, `${name}-${digest}`);
   if (statSync(path, { throwIfNoEntry: false })?.size === content.length) return path;
   const temporary = `${path}.${randomBytes(6).toString("hex")}`;
   writeFileSync(temporary, content, { mode: 0o555, flag: "wx" });
