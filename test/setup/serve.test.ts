@@ -66,7 +66,7 @@ describe('serving', () => {
 
   test('passes arguments, signals and the exit status on', async () => {
     const { child, output } = await startServer(
-      'echo "args $*"; trap "echo got INT" INT; trap "echo got TERM; exit 7" TERM; while :; do sleep 0.01; done',
+      'trap "echo got INT" INT; trap "echo got TERM; exit 7" TERM; echo "args $*"; while :; do sleep 0.01; done',
     );
     expect((await output.next()).value).toBe('args serve --pool-size 1');
     child.kill('SIGINT');
@@ -86,7 +86,7 @@ describe('serving', () => {
 
   test('the server does not outlive a killed parent', async () => {
     const { child, output } = await startServer(
-      'echo $$; trap "echo got TERM; exit 0" TERM; while :; do sleep 0.01; done',
+      'trap "echo got TERM; exit 0" TERM; echo $$; while :; do sleep 0.01; done',
     );
     const { value: pid } = await output.next();
     child.kill('SIGKILL');
