@@ -73,10 +73,11 @@ class Exchange implements ResponseSink {
   start(pathWithQuery: string, reject: (error: Error) => void): void {
     const { request } = this.#invocation;
     this.#invocation.attempts++;
-    this.#invocation.runner = this.#lease.bound.runner.id;
     const length = Number(request.headers["content-length"] ?? 0);
     if (length > this.#limits.maxRequestBodyBytes) return reject(this.#bodyTooLarge());
     if (this.#invocation.clientGone) return reject(new InvocationError("client_gone", "The client went away."));
+    this.#lease.used = true;
+    this.#invocation.runner = this.#lease.bound.runner.id;
     this.#stream = this.#lease.lane.open(requestHead(request, pathWithQuery), this);
     this.#invocation.onClientGone = () => this.#stream?.cancel();
     this.#timer = setTimeout(() => this.#wallExceeded(), this.#limits.wallMs + WALL_GRACE_MS);

@@ -82,7 +82,7 @@ async function waitForLease(
 
 /** Step 5: gives the lane back and takes the account, with what the supervisor saw of the worker where the worker was for this request alone. */
 async function finish(deps: RequestDeps, invocation: Invocation, lease: Lease | undefined): Promise<void> {
-  if (lease !== undefined && lease.bound.requestsPerWorker === 1) {
+  if (lease?.used === true && lease.bound.requestsPerWorker === 1) {
     invocation.endedWorker = await lease.bound.workerEnded(lease.lane);
   }
   lease?.giveBack();

@@ -18,6 +18,9 @@ export type BoundRunnerEvents = {
 /** How a function's runners are set up. */
 export type RunnerPlan = Omit<LoadMessage, "component" | "lanes">;
 
+/** A worker ends within a millisecond after DONE; on a busy machine it may wait for the processor. */
+const LINGER_LIMIT_MS = 1_000;
+
 /** The reason of the error when an artifact is no longer on the disk: it can be fetched again. */
 export const EVICTED = "artifact_evicted";
 
@@ -131,11 +134,23 @@ export class BoundRunner implements BudgetedRunner {
     this.#lastUsedMs = this.#nowMs();
   }
 
-  /** Resolves with what the supervisor saw of the lane's worker when it has ended; with `undefined` when the runner ended first. */
+  /**
+   * Resolves with what the supervisor saw of the lane's worker when it has ended; with `undefined` when the runner ended first. A worker
+   * that lingers after its last request is killed, and with it the sandbox if need be.
+   */
   workerEnded(lane: Lane): Promise<EndedWorker | undefined> {
     const ended = this.#endedWorkers.get(lane);
     if (ended !== undefined || this.runner.failed) return Promise.resolve(ended);
-    return new Promise((resolve) => this.#endWaiters.set(lane, resolve));
+    return new Promise((resolve) => {
+      let timer = setTimeout(() => {
+        this.runner.killWorker(lane);
+        timer = setTimeout(() => this.runner.fail(new Error("a worker was not killed in time")), LINGER_LIMIT_MS);
+      }, LINGER_LIMIT_MS);
+      this.#endWaiters.set(lane, (last) => {
+        clearTimeout(timer);
+        resolve(last);
+      });
+    });
   }
 
   /** Takes no more requests; ends as soon as nothing is under way. */

@@ -6,7 +6,13 @@ import type { RunnerBudget } from "./runner-budget.ts";
 import type { PooledRunner, RunnerPool } from "./runner-pool.ts";
 
 /** A lane that is lent for one invocation. */
-export type Lease = { lane: Lane; bound: BoundRunner; giveBack: () => void };
+export type Lease = {
+  lane: Lane;
+  bound: BoundRunner;
+  /** Set by whoever sends a request on the lane. */
+  used: boolean;
+  giveBack: () => void;
+};
 
 /** A place in the queue: `leave` gives it up and rejects `lease` with the error. */
 export type PendingLease = { lease: Promise<Lease>; leave: (error: Error) => void };
@@ -37,6 +43,8 @@ export class FunctionRunners {
   #binding = 0;
   #awaitsBudget = false;
   #retired = false;
+  /** A version that a runner has refused would be refused by the next one too. */
+  #refusal: InvocationError | undefined;
   #lastUsedMs: number;
 
   constructor(deps: {
@@ -71,6 +79,7 @@ export class FunctionRunners {
    */
   lend(): Lease | PendingLease {
     this.#lastUsedMs = this.#nowMs();
+    if (this.#refusal !== undefined) throw this.#refusal;
     if (this.#waiters.length === 0) {
       const lease = this.#tryLend(1);
       if (lease !== undefined) return lease;
@@ -110,6 +119,7 @@ export class FunctionRunners {
     return {
       lane,
       bound,
+      used: false,
       giveBack: () => {
         if (returned) return;
         returned = true;
@@ -212,7 +222,10 @@ export class FunctionRunners {
     const at = this.#bound.indexOf(bound);
     if (at >= 0) this.#bound.splice(at, 1);
     this.#budget.giveBack(bound);
-    if (bound.refusal !== undefined) this.#rejectWaiters(error);
-    else if (this.#waiters.length > 0) this.#serveWaiters();
+    if (bound.refusal !== undefined) {
+      // One that is the platform's fault may go by.
+      if (bound.refusal.reason !== "internal") this.#refusal = bound.refusal;
+      this.#rejectWaiters(error);
+    } else if (this.#waiters.length > 0) this.#serveWaiters();
   }
 }
