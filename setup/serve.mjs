@@ -21,13 +21,6 @@ export function serve(project, args) {
   const playa = path.join(project.root, 'packages/dispatcher/bin/playa');
   const [command, ...rest] = [...endWithParent(project.env), playa, 'serve', ...args];
   return new Promise((resolve, reject) => {
-    // A session of its own: a terminal's Ctrl-C reaches it through us alone, and only once.
-    const child = spawn(/** @type {string} */ (command), rest, {
-      cwd: project.root,
-      env: project.env,
-      stdio: ['ignore', 'inherit', 'inherit'],
-      detached: true,
-    });
     let sentAt = -Infinity;
     const forward = (/** @type {NodeJS.Signals} */ signal) => {
       if (performance.now() - sentAt >= SAME_SIGNAL_MS) {
@@ -36,7 +29,15 @@ export function serve(project, args) {
       }
     };
     const signals = /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP']);
+    // Before the server starts: a signal must not end this process alone.
     signals.forEach((signal) => process.on(signal, forward));
+    // A session of its own: a terminal's Ctrl-C reaches it through us alone, and only once.
+    const child = spawn(/** @type {string} */ (command), rest, {
+      cwd: project.root,
+      env: project.env,
+      stdio: ['ignore', 'inherit', 'inherit'],
+      detached: true,
+    });
     child.once('error', reject);
     child.once('exit', (status, signal) => {
       signals.forEach((each) => process.off(each, forward));
