@@ -25,7 +25,8 @@ export function serve(project, args) {
     const forward = (/** @type {NodeJS.Signals} */ signal) => {
       if (performance.now() - sentAt >= SAME_SIGNAL_MS) {
         sentAt = performance.now();
-        child.kill(signal);
+        // A terminal that was closed is no reason to cut invocations off.
+        child.kill(signal === 'SIGHUP' ? 'SIGTERM' : signal);
       }
     };
     const signals = /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP']);
