@@ -1,0 +1,33 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+
+/** The shipped programs and what set-up has built, as absolute paths. */
+export const PROJECT = {
+  root: ROOT,
+  node: join(ROOT, 'toolchain/node/run'),
+  playa: join(ROOT, 'packages/dispatcher/bin/playa'),
+  buildCwasm: join(ROOT, 'packages/build-cwasm/bin/build-cwasm'),
+  examples: join(ROOT, 'examples'),
+  guests: join(ROOT, 'test/guests'),
+  prebuilt: join(ROOT, 'test/guests/prebuilt'),
+  /** What tests build once and use again: artifacts and the key that signs them. */
+  cache: join(ROOT, 'build/test-cache'),
+} as const;
+
+/** The runner under test: `PLAYA_RUNNER`, else the one that set-up built. */
+export function runnerFile(): string {
+  return existing(process.env['PLAYA_RUNNER'] ?? join(ROOT, 'build/bin/playa-runner'));
+}
+
+/** The compiler: `PLAYA_WASMTIME`, else the one that set-up built. */
+export function wasmtimeFile(): string {
+  return existing(process.env['PLAYA_WASMTIME'] ?? join(ROOT, 'build/bin/wasmtime'));
+}
+
+function existing(file: string): string {
+  if (!existsSync(file)) throw new Error(`${file} is missing; npm test builds it`);
+  return file;
+}

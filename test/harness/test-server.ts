@@ -1,0 +1,136 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { TEST_KEYS } from './artifacts.ts';
+import { open, send, type Answer, type RequestOptions } from './http-client.ts';
+import { collectLogLines, type LogLines } from './log-lines.ts';
+import { describeProcesses, listDescendants, listMountsOf, listUsersOf, type ProcessEntry } from './process-tree.ts';
+import { PROJECT, runnerFile } from './project.ts';
+import { makeTemporaryFolder } from './temporary-folder.ts';
+import { waitUntil } from './wait-until.ts';
+
+/** Options of `playa serve` by their flags without the dashes, such as `wall-ms`. */
+export type ServerOptions = Record<string, string | number>;
+
+/** How the program ended. */
+export type Ending = { code: number | null; signal: NodeJS.Signals | null };
+
+/** The shipped program, running. */
+export type TestServer = {
+  url: string;
+  port: number;
+  pid: number;
+  log: LogLines;
+  stateFolder: string;
+  bucketFolder: string;
+  /** Requests `path` below `/invoke/`. */
+  invoke: (path: string, options?: RequestOptions) => Promise<Answer>;
+  /** Like `invoke`, and resolves with the head, the body unread. */
+  openInvoke: (path: string, options?: RequestOptions) => ReturnType<typeof open>;
+  /** Requests any path. */
+  get: (path: string) => Promise<Answer>;
+  signal: (signal: NodeJS.Signals) => void;
+  /** Settles when the program has ended and nobody holds its output any more: its spawner ends last. */
+  ended: Promise<Ending>;
+  /** All processes below the program. */
+  processes: () => ProcessEntry[];
+  /** Stops it with SIGTERM, and throws unless it ends with status 0 and leaves no process, mount or run folder behind. */
+  stop: () => Promise<void>;
+  /** Throws unless nothing of it is left. For after it was killed. */
+  expectNothingLeft: () => Promise<void>;
+  /** Kills it if it still runs, and removes its folders. For `afterAll`. */
+  dispose: () => Promise<void>;
+};
+
+/**
+ * Starts `playa serve` through its own command on a free port, and waits until it says that it listens.
+ * @param bucketFolder the bucket
+ * @param options flags beside those that every test server has
+ * @param folder where its state is kept; a new one without it
+ */
+export async function startServer(
+  bucketFolder: string,
+  options: ServerOptions = {},
+  folder?: string,
+): Promise<TestServer> {
+  const own = folder === undefined ? makeTemporaryFolder('server') : { path: folder, remove: () => undefined };
+  const stateFolder = join(own.path, 'state');
+  mkdirSync(stateFolder, { recursive: true });
+  const child = launch(bucketFolder, own.path, { 'state-dir': stateFolder, ...options });
+  const log = collectLogLines(child.stdout!);
+  let stderr = '';
+  child.stderr!.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  const ended = once(child, 'close').then(([code, signal]) => ({ code, signal }) as Ending);
+  const listening = await log
+    .waitFor('listening', (line) => line.msg === 'listening')
+    .catch((error: Error) => {
+      child.kill('SIGKILL');
+      throw new Error(`the server did not start: ${stderr}\n${error.message}`);
+    });
+  const url = listening['url'] as string;
+  let seen: ProcessEntry[] = [];
+
+  const processes = (): ProcessEntry[] => {
+    seen = listDescendants(child.pid!);
+    return seen;
+  };
+  const expectNothingLeft = async (): Promise<void> => {
+    const left = (): ProcessEntry[] => listUsersOf(own.path);
+    await waitUntil(
+      'no process left',
+      () => (left().length === 0 ? true : undefined),
+      () => describeProcesses(left()),
+    );
+    const mounts = listMountsOf(own.path);
+    if (mounts.length > 0) throw new Error(`mounts left:\n${mounts.join('\n')}`);
+  };
+  const invoke = (path: string, request?: RequestOptions): Promise<Answer> => send(`${url}/invoke/${path}`, request);
+
+  return {
+    url,
+    port: Number(new URL(url).port),
+    pid: child.pid!,
+    log,
+    stateFolder,
+    bucketFolder,
+    invoke,
+    openInvoke: (path, request) => open(`${url}/invoke/${path}`, request),
+    get: (path) => send(`${url}${path}`),
+    signal: (signal) => void child.kill(signal),
+    ended,
+    processes,
+    stop: async () => {
+      child.kill('SIGTERM');
+      const { code, signal } = await ended;
+      if (code !== 0) throw new Error(`it ended with ${code ?? signal}\n${stderr}\n${tail(log)}`);
+      await expectNothingLeft();
+    },
+    expectNothingLeft,
+    dispose: async () => {
+      if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
+      await ended;
+      own.remove();
+    },
+  };
+}
+
+function launch(bucketFolder: string, folder: string, options: ServerOptions): ChildProcess {
+  const flags = Object.entries({
+    bucket: bucketFolder,
+    listen: '127.0.0.1:0',
+    keys: TEST_KEYS,
+    runner: runnerFile(),
+    ...options,
+  }).flatMap(([name, value]) => [`--${name}`, String(value)]);
+  return spawn(PROJECT.playa, ['serve', '--no-config', ...flags], {
+    // Its own folder: what is left of it is found by that. No more of the environment than a program needs.
+    cwd: folder,
+    env: { PATH: process.env['PATH'], HOME: folder },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+}
+
+function tail(log: LogLines): string {
+  return [...log.lines.slice(-20).map((line) => JSON.stringify(line)), ...log.other.slice(-20)].join('\n');
+}
