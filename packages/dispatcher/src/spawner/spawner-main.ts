@@ -4,7 +4,8 @@
  *
  * It outlives the dispatcher by as long as it takes to kill what it started and to remove the run folder.
  */
-import { rmSync } from "node:fs";
+import { rmdirSync, rmSync } from "node:fs";
+import { dirname } from "node:path";
 import { startSandbox, type SandboxProcess } from "./sandbox-process.ts";
 import type { SpawnerEvent, SpawnerRequest } from "./spawner-messages.ts";
 
@@ -43,6 +44,17 @@ const start = (settings: Configuration, request: Extract<SpawnerRequest, { type:
   });
 };
 
+/** The spawner's own folder, and the server's if nothing else is in it: another spawner may have been started. */
+const removeFolders = (runDirectory: string): void => {
+  rmSync(runDirectory, { recursive: true, force: true });
+  try {
+    rmdirSync(dirname(runDirectory));
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== "ENOTEMPTY" && code !== "ENOENT") throw error;
+  }
+};
+
 process.on("message", (request: SpawnerRequest) => {
   if (request.type === "configure") configuration = request;
   else if (request.type === "kill") sandboxes.get(request.id)?.kill();
@@ -53,7 +65,7 @@ process.on("disconnect", () => {
   void (async () => {
     for (const sandbox of sandboxes.values()) sandbox.kill();
     await Promise.all([...sandboxes.values()].map((sandbox) => sandbox.exited));
-    if (configuration !== undefined) rmSync(configuration.runDirectory, { recursive: true, force: true });
+    if (configuration !== undefined) removeFolders(configuration.runDirectory);
     process.exit(0);
   })();
 });

@@ -1,6 +1,6 @@
 import { fork, type ChildProcess } from "node:child_process";
 import { randomBytes, timingSafeEqual } from "node:crypto";
-import { mkdirSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -74,6 +74,8 @@ export async function startSpawner(deps: {
     started.on("message", (event: SpawnerEvent) => receive(event));
     started.once("exit", (code, signal) => {
       loseAll(`the spawner ended (${signal ?? code})`);
+      // It removes its folder itself unless it was killed. Its sandboxes end with it, or as their sockets are closed.
+      rmSync(runDirectory, { recursive: true, force: true });
       if (closing) return;
       deps.log.error({ code, signal }, "spawner ended, starting another");
       child = launch();
