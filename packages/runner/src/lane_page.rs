@@ -73,6 +73,11 @@ impl LanePages {
         Ok(Self { base: base.cast(), count })
     }
 
+    /// How many lanes there are.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
     /// The page of one lane.
     pub fn page(&self, lane: usize) -> &LanePage {
         assert!(lane < self.count);

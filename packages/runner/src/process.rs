@@ -5,6 +5,12 @@ use std::io;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+/// The descriptor of the control socket.
+const CONTROL: libc::c_uint = 3;
+
+/// The descriptor of the first lane.
+const FIRST_LANE: libc::c_uint = 4;
+
 /// How a child ended, as `wait4` told.
 #[derive(Clone, Copy, Debug)]
 pub struct Reaped {
@@ -129,12 +135,12 @@ pub fn fork_worker(child: impl FnOnce() -> i32) -> io::Result<i32> {
     }
 }
 
-/// What a worker does first: it dies with the supervisor, keeps only its own lane (and standard streams, which are
-/// closed in a sandbox), and has no signal blocked.
+/// What a worker does first: it dies with the supervisor, keeps of the control socket and the lanes only its own
+/// `lane`, and has no signal blocked. Other descriptors stay: Wasmtime maps memories from the artifact's.
 ///
 /// # Errors
 /// What `prctl`, `close_range` or `sigprocmask` say.
-pub fn prepare_worker(lane: RawFd, supervisor: i32) -> io::Result<()> {
+pub fn prepare_worker(lane: RawFd, lanes: usize, supervisor: i32) -> io::Result<()> {
     // SAFETY: a system call on integers.
     if unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) } != 0 {
         return Err(io::Error::last_os_error());
@@ -145,8 +151,9 @@ pub fn prepare_worker(lane: RawFd, supervisor: i32) -> io::Result<()> {
         exit_now(1);
     }
     let lane = libc::c_uint::try_from(lane).map_err(io::Error::other)?;
-    close_range(3, lane - 1)?;
-    close_range(lane + 1, libc::c_uint::MAX)?;
+    let last = FIRST_LANE + libc::c_uint::try_from(lanes).map_err(io::Error::other)? - 1;
+    close_range(CONTROL, lane - 1)?;
+    close_range(lane + 1, last)?;
     set_child_signal_blocked(false)
 }
 

@@ -404,7 +404,7 @@ impl Supervisor {
 
 /// The life of a worker, in its own process; returns its exit status.
 fn run_worker(function: &Function, pages: &LanePages, lane: usize, fd: i32, worker: u32, supervisor: i32) -> i32 {
-    if let Err(error) = process::prepare_worker(fd, supervisor) {
+    if let Err(error) = process::prepare_worker(fd, pages.count(), supervisor) {
         eprintln!("playa-runner: worker: {error}");
         return worker::EXIT_INTERNAL;
     }
