@@ -103,7 +103,7 @@ export class BoundRunner implements BudgetedRunner {
     return this.#leases === 0 ? this.#lastUsedMs : undefined;
   }
 
-  /** A lane that can take a request now, the least busy one; `undefined` when there is none. The caller opens a stream on it or gives it back. */
+  /** A lane that can take a request now, the least busy one; `undefined` when there is none. A place on it is reserved. */
   lend(): Lane | undefined {
     if (this.#retired) return undefined;
     let best: Lane | undefined;
@@ -124,6 +124,7 @@ export class BoundRunner implements BudgetedRunner {
     if (best === undefined) return undefined;
     this.#nextLane = best.index + 1;
     this.#endedWorkers.delete(best);
+    best.reserve();
     this.#leases++;
     return best;
   }

@@ -116,16 +116,18 @@ export class FunctionRunners {
 
   #lease(bound: BoundRunner, lane: Lane): Lease {
     let returned = false;
-    return {
+    const lease: Lease = {
       lane,
       bound,
       used: false,
       giveBack: () => {
         if (returned) return;
         returned = true;
+        if (!lease.used) lane.cancelReservation();
         this.#returned(bound);
       },
     };
+    return lease;
   }
 
   #returned(bound: BoundRunner): void {

@@ -24,8 +24,9 @@ export class Lane {
   readonly index: number;
   /** The number of the worker that serves the lane; 0 while none is known. */
   worker = 0;
-  /** Requests that this worker has been given. */
+  /** Requests that this worker has been given, or will be: those that a lane was reserved for count. */
   servedRequests = 0;
+  #reserved = 0;
   readonly #socket: Socket;
   readonly #owner: LaneOwner;
   readonly #streams = new Map<number, InvocationStream>();
@@ -47,32 +48,44 @@ export class Lane {
     socket.resume();
   }
 
-  /** Invocations that are under way. */
+  /** Invocations that are under way, and reservations. */
   get openStreams(): number {
-    return this.#streams.size;
+    return this.#streams.size + this.#reserved;
   }
 
-  /** Begins an invocation: sends REQUEST. What comes back goes to `sink`. */
+  /** Keeps a place for a request that will be sent in a moment. */
+  reserve(): void {
+    this.#reserved++;
+    this.servedRequests++;
+  }
+
+  /** Gives a reserved place back that no request was sent for. */
+  cancelReservation(): void {
+    this.#reserved--;
+    this.servedRequests = Math.max(0, this.servedRequests - 1);
+  }
+
+  /** Begins an invocation on a reserved place: sends REQUEST. What comes back goes to `sink`. */
   open(head: RequestHead, sink: ResponseSink): InvocationStream {
     let number = this.#owner.nextStreamNumber();
     while (this.#streams.has(number)) number = this.#owner.nextStreamNumber();
     const stream = new InvocationStream(number, this, sink);
     this.#streams.set(number, stream);
-    this.servedRequests++;
-    const at = this.#reserve(requestFrameBytes(head));
+    this.#reserved--;
+    const at = this.#makeRoom(requestFrameBytes(head));
     this.#slabEnd = writeRequestFrame(this.#slab, at, number, head);
     return stream;
   }
 
   writeBody(stream: number, chunk: Buffer): void {
     if (chunk.length <= COPY_LIMIT_BYTES) {
-      const at = this.#reserve(FRAME_HEAD_BYTES + chunk.length);
+      const at = this.#makeRoom(FRAME_HEAD_BYTES + chunk.length);
       writeFrameHead(this.#slab, at, FrameType.body, stream, chunk.length);
       chunk.copy(this.#slab, at + FRAME_HEAD_BYTES);
       this.#slabEnd = at + FRAME_HEAD_BYTES + chunk.length;
       return;
     }
-    const at = this.#reserve(FRAME_HEAD_BYTES);
+    const at = this.#makeRoom(FRAME_HEAD_BYTES);
     writeFrameHead(this.#slab, at, FrameType.body, stream, chunk.length);
     this.#slabEnd = at + FRAME_HEAD_BYTES;
     this.#socket.cork();
@@ -82,18 +95,18 @@ export class Lane {
   }
 
   writeEnd(stream: number, trailers: RawHeaders): void {
-    const at = this.#reserve(endFrameBytes(trailers));
+    const at = this.#makeRoom(endFrameBytes(trailers));
     this.#slabEnd = writeEndFrame(this.#slab, at, stream, trailers);
   }
 
   writeCredit(stream: number, bytes: number): void {
-    const at = this.#reserve(FRAME_HEAD_BYTES + 4);
+    const at = this.#makeRoom(FRAME_HEAD_BYTES + 4);
     writeFrameHead(this.#slab, at, FrameType.credit, stream, 4);
     this.#slabEnd = this.#slab.writeUInt32LE(bytes, at + FRAME_HEAD_BYTES);
   }
 
   writeCancel(stream: number): void {
-    const at = this.#reserve(FRAME_HEAD_BYTES);
+    const at = this.#makeRoom(FRAME_HEAD_BYTES);
     writeFrameHead(this.#slab, at, FrameType.cancel, stream, 0);
     this.#slabEnd = at + FRAME_HEAD_BYTES;
   }
@@ -184,7 +197,7 @@ export class Lane {
   }
 
   /** Makes room for so many bytes and returns where they go; the caller sets `#slabEnd` after it has written them. */
-  #reserve(bytes: number): number {
+  #makeRoom(bytes: number): number {
     if (this.#slab.length - this.#slabEnd < bytes) {
       this.#flush();
       this.#slab = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, bytes));
