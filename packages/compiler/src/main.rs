@@ -44,6 +44,9 @@ mod tests {
             .split("[[package]]")
             .find(|package| package.contains("name = \"wasmtime-cli\""))
             .expect("the lock file has wasmtime-cli");
-        assert!(package.contains(&format!("version = \"{VERSION}\"")), "{package}");
+        assert!(
+            package.contains(&format!("version = \"{VERSION}\"")),
+            "{package}"
+        );
     }
 }
