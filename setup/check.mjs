@@ -4,6 +4,7 @@ import { checkFileSizes } from './checks/file-sizes.mjs';
 import { checkGeneratedDocs } from './checks/generated-docs.mjs';
 import { runCargo } from './lib/cargo.mjs';
 import { runCommand } from './lib/command.mjs';
+import { listFiles } from './lib/files.mjs';
 import { openSession, statusOfSignal } from './lib/session.mjs';
 import { runSteps } from './lib/step.mjs';
 import { prepareTools, printFailure } from './prepare.mjs';
@@ -65,7 +66,18 @@ if (await prepareTools(session)) {
       // Formatting changes what the others read.
       nodeCheck('oxfmt', 'oxfmt/bin/oxfmt', fix ? ['.'] : ['--check', '.']),
       nodeCheck('oxlint', 'oxlint/bin/oxlint', fix ? ['--fix', '.'] : ['.'], ['oxfmt']),
-      cargoCheck('rustfmt', fix ? ['fmt', '--all'] : ['fmt', '--all', '--check']),
+      // Not cargo fmt: it knows only the packages of one workspace, and examples and test guests have their own.
+      check('rustfmt', async (context) => {
+        const files = listFiles(project.root, '.').filter((name) => name.endsWith('.rs'));
+        context.update(`${files.length} files`);
+        await runCommand('rustfmt', ['--edition', '2024', ...(fix ? [] : ['--check']), ...files], {
+          cwd: project.root,
+          env: project.env,
+          logFile: path.join(project.buildFolder, 'logs/check-rustfmt.log'),
+          signal: context.signal,
+        });
+        return 'ok';
+      }),
       nodeCheck('tsc', 'typescript/bin/tsc', ['-p', 'tsconfig.json']),
       nodeCheck('tsc-setup', 'typescript/bin/tsc', ['-p', 'setup/tsconfig.json']),
       check('file sizes', async () => checkFileSizes(project)),
