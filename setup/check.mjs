@@ -70,7 +70,7 @@ if (await prepareTools(session)) {
       check('rustfmt', async (context) => {
         const files = listFiles(project.root, '.').filter((name) => name.endsWith('.rs'));
         context.update(`${files.length} files`);
-        await runCommand('rustfmt', ['--edition', '2024', ...(fix ? [] : ['--check']), ...files], {
+        await runCommand('rustfmt', ['--edition', '2024', '--color', 'never', ...(fix ? [] : ['--check']), ...files], {
           cwd: project.root,
           env: project.env,
           logFile: path.join(project.buildFolder, 'logs/check-rustfmt.log'),
