@@ -49,7 +49,9 @@ test('it is free again when its holder is killed', async () => {
   });
   await once(holder.stdout, 'data');
   holder.kill('SIGKILL');
-  (await takeLock(file, () => undefined, never))();
+  const release = await takeLock(file, () => undefined, never);
+  expect(release).toBeTypeOf('function');
+  release();
 });
 
 test('waiting can be given up', async () => {
