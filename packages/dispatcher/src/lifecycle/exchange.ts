@@ -5,7 +5,6 @@ import type { InvocationStream, ResponseSink } from "../runner/invocation-stream
 import type { RawHeaders } from "../runner/payload-reader.ts";
 import type { RequestHead } from "../runner/request-frame.ts";
 import { isConnectionField, type Done } from "../runner/response-frames.ts";
-import { WORKER_OUTCOMES, type OutcomeCode } from "../outcome/registry.ts";
 import { HttpAnswer } from "./http-answer.ts";
 import type { Invocation } from "./invocation.ts";
 import { RequestBody } from "./request-body.ts";
@@ -175,10 +174,7 @@ class Exchange implements ResponseSink {
 function failureOf(done: Done): InvocationError | undefined {
   if (done.outcome === "ok") return undefined;
   if (done.outcome === "cancelled") return new InvocationError("client_gone", "The client went away.");
-  if (!WORKER_OUTCOMES.has(done.outcome)) {
-    return new InvocationError("internal", "The platform failed.", { cause: new Error(`outcome ${done.outcome}`) });
-  }
-  return new InvocationError(done.outcome as OutcomeCode, publicDetail(done), {
+  return new InvocationError(done.outcome, publicDetail(done), {
     reason: done.outcome === "trap" ? trapKind(done.detail) : undefined,
   });
 }

@@ -6,6 +6,8 @@ import type { Invocation } from "./invocation.ts";
 import { sendProblem } from "./send-problem.ts";
 import { serverTiming } from "./server-timing.ts";
 
+const SHORT_BODY_BYTES = 8 * 1024;
+
 /**
  * Writes a function's answer to the client. What arrives together is written together: when the function has finished by then, its account
  * stands in the header, else in the trailers.
@@ -123,6 +125,8 @@ export class HttpAnswer {
     for (const chunk of chunks) this.#response.write(chunk);
     if (trailers.length > 0) this.#response.addTrailers(trailers);
     if (last === undefined) this.#response.end();
+    // A short body as text goes out in one piece with the header; as a buffer it would be a second piece, which costs more than the copy.
+    else if (last.length <= SHORT_BODY_BYTES) this.#response.end(last.toString("latin1"), "latin1");
     else this.#response.end(last);
   }
 

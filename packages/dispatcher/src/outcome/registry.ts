@@ -178,8 +178,7 @@ export const OUTCOMES = {
 
 export type OutcomeCode = keyof typeof OUTCOMES;
 
-/** Outcomes that a worker may name in DONE. */
-export const WORKER_OUTCOMES: ReadonlySet<string> = new Set<OutcomeCode | "cancelled">([
+const NAMED_BY_WORKERS = [
   "ok",
   "fuel_exhausted",
   "wall_exceeded",
@@ -191,4 +190,10 @@ export const WORKER_OUTCOMES: ReadonlySet<string> = new Set<OutcomeCode | "cance
   "header_too_large",
   "cancelled",
   "internal",
-]);
+] as const satisfies (OutcomeCode | "cancelled")[];
+
+/** What a worker may say in DONE. */
+export type WorkerOutcome = (typeof NAMED_BY_WORKERS)[number];
+
+/** All outcomes that a worker may name. */
+export const WORKER_OUTCOMES: ReadonlySet<string> = new Set(NAMED_BY_WORKERS);

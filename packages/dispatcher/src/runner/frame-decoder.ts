@@ -1,4 +1,4 @@
-import { FRAME_HEAD_BYTES, MAX_PAYLOAD_BYTES, ProtocolViolation } from "./frame.ts";
+import { checkFrameType, FRAME_HEAD_BYTES, MAX_PAYLOAD_BYTES, ProtocolViolation } from "./frame.ts";
 
 /** Takes one frame. `payload` is a view that is valid as long as somebody holds it; it may be empty. */
 export type FrameHandler = (type: number, stream: number, payload: Buffer) => void;
@@ -42,6 +42,9 @@ export function createFrameDecoder(onFrame: FrameHandler): FrameDecoder {
     let offset = 0;
     while (data.length - offset >= FRAME_HEAD_BYTES) {
       const payloadBytes = data.readUInt32LE(offset);
+      const type = data[offset + 4]!;
+      const stream = data.readUInt32LE(offset + 8);
+      checkFrameType(type, stream);
       if (payloadBytes > MAX_PAYLOAD_BYTES) throw new ProtocolViolation(`frame of ${payloadBytes} bytes`);
       if (data[offset + 5] !== 0 || data[offset + 6] !== 0 || data[offset + 7] !== 0) {
         throw new ProtocolViolation("reserved bytes of a frame's head are not zero");
@@ -50,8 +53,6 @@ export function createFrameDecoder(onFrame: FrameHandler): FrameDecoder {
       if (end > data.length) break;
       const start = offset + FRAME_HEAD_BYTES;
       // Before the handler is called: it may throw, or cause a reset.
-      const type = data[offset + 4]!;
-      const stream = data.readUInt32LE(offset + 8);
       offset = end;
       onFrame(type, stream, data.subarray(start, end));
     }

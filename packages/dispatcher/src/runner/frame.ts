@@ -24,6 +24,17 @@ export const FrameType = {
   done: 0x17,
 } as const;
 
+/** By type: 0 unknown, 1 a frame of the control socket, 2 one of a lane. */
+const SOCKET_OF_TYPE = new Uint8Array(256);
+for (const type of Object.values(FrameType)) SOCKET_OF_TYPE[type] = type < FrameType.request ? 1 : 2;
+
+/** @throws {ProtocolViolation} for an unknown type, and for a stream number that does not go with it. */
+export function checkFrameType(type: number, stream: number): void {
+  const socket = SOCKET_OF_TYPE[type];
+  if (socket === 0) throw new ProtocolViolation(`unknown frame type ${type}`);
+  if ((socket === 1) !== (stream === 0)) throw new ProtocolViolation(`frame of type ${type} on stream ${stream}`);
+}
+
 /** The peer broke the protocol. Whoever sees it kills the runner: nothing it says can be believed any more. */
 export class ProtocolViolation extends Error {
   override name = "ProtocolViolation";

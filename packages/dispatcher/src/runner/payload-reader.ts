@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import { ProtocolViolation } from "./frame.ts";
 
 /** Name, value, name, value …: a list of HTTP fields in the order of the message, as Node's `rawHeaders`. */
@@ -36,9 +37,12 @@ export class PayloadReader {
     return this.#payload.toString("latin1", at, at + bytes);
   }
 
-  utf8(): string {
+  /** @throws {ProtocolViolation} when it is longer than `maxBytes` or not UTF-8. */
+  utf8(maxBytes: number): string {
     const bytes = this.u16();
+    if (bytes > maxBytes) throw new ProtocolViolation(`text of ${bytes} bytes, at most ${maxBytes} are allowed`);
     const at = this.#take(bytes);
+    if (!isUtf8(this.#payload.subarray(at, at + bytes))) throw new ProtocolViolation("text is not UTF-8");
     return this.#payload.toString("utf8", at, at + bytes);
   }
 

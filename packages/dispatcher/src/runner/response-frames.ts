@@ -1,3 +1,4 @@
+import { WORKER_OUTCOMES, type WorkerOutcome } from "../outcome/registry.ts";
 import { ProtocolViolation } from "./frame.ts";
 import { PayloadReader, type RawHeaders } from "./payload-reader.ts";
 
@@ -6,7 +7,7 @@ export type ResponseHead = { status: number; headers: RawHeaders };
 
 /** How an invocation ended, as the worker says. */
 export type Done = {
-  outcome: string;
+  outcome: WorkerOutcome;
   detail: string;
   fuel: number;
   guestCpuUs: number;
@@ -15,6 +16,7 @@ export type Done = {
   worker: number;
 };
 
+const MAX_DETAIL_BYTES = 4096;
 /** Field names are tokens (RFC 9110 §5.6.2). */
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 /** Values hold visible characters, space, tab and bytes above 0x7f (RFC 9110 §5.5). */
@@ -58,8 +60,8 @@ export function decodeEnd(payload: Buffer): RawHeaders {
 export function decodeDone(payload: Buffer): Done {
   const reader = new PayloadReader(payload);
   const done = {
-    outcome: reader.latin1(),
-    detail: reader.utf8(),
+    outcome: reader.latin1() as WorkerOutcome,
+    detail: reader.utf8(MAX_DETAIL_BYTES),
     fuel: reader.u64(),
     guestCpuUs: reader.u64(),
     wallUs: reader.u64(),
@@ -67,6 +69,7 @@ export function decodeDone(payload: Buffer): Done {
     worker: reader.u32(),
   };
   reader.finish();
+  if (!WORKER_OUTCOMES.has(done.outcome)) throw new ProtocolViolation("DONE with an outcome that a worker cannot know");
   return done;
 }
 

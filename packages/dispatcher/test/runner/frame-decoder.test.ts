@@ -27,8 +27,8 @@ describe("createFrameDecoder", () => {
     const random = createRandom(1);
     for (let round = 0; round < 200; round++) {
       const frames = Array.from({ length: 1 + random(8) }, () => ({
-        type: random(256),
-        stream: random(0xffff_ffff),
+        type: 0x10 + random(8),
+        stream: 1 + random(0xffff_fffe),
         payload: Buffer.alloc(random(4) === 0 ? random(70_000) : random(40), random(256)),
       }));
       const bytes = Buffer.concat(frames.map(({ type, stream, payload }) => encodeFrame(type, stream, payload)));
