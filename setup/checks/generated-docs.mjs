@@ -9,6 +9,7 @@ import { SetupFailure } from '../lib/failure.mjs';
  */
 export const GENERATED_DOCS = [
   { file: 'docs/configuration.md', command: ['packages/dispatcher/bin/playa', 'docs', 'configuration'] },
+  { file: 'docs/outcomes.md', command: ['packages/dispatcher/bin/playa', 'docs', 'outcomes'] },
 ];
 
 /**

@@ -1,6 +1,7 @@
 import { ConfigError } from "./config/config-error.ts";
 import { configurationPage, serveHelp } from "./config/describe-options.ts";
 import { loadConfig } from "./config/load-config.ts";
+import { outcomesPage } from "./outcome/describe-outcomes.ts";
 import { openLogger } from "./observe/logger.ts";
 import { serve } from "./serve.ts";
 
@@ -21,7 +22,7 @@ const HELP = `Usage: playa COMMAND
 
 Commands:
   serve                Serves the functions of a bucket; playa serve --help lists its options.
-  docs PAGE            Prints a page of the documentation that derives from the program: configuration.
+  docs PAGE            Prints a page of the documentation that derives from the program: configuration, outcomes.
   --version            Prints the version.
 `;
 
@@ -35,8 +36,7 @@ async function run(name: string | undefined, rest: string[]): Promise<number> {
         if (rest.includes("--help")) return print(serveHelp());
         return await runServe(rest);
       case "docs":
-        if (rest.length !== 1 || rest[0] !== "configuration") throw new ConfigError("playa docs knows one page: configuration");
-        return print(configurationPage());
+        return print(docsPage(rest));
       case "--version":
         return print("playa 0.1.0\n");
       case "--help":
@@ -65,6 +65,12 @@ async function runServe(rest: string[]): Promise<number> {
   });
   const finished = await server.stop();
   process.exit(finished ? EXIT.ok : EXIT.drainIncomplete);
+}
+
+function docsPage(rest: string[]): string {
+  if (rest.length === 1 && rest[0] === "configuration") return configurationPage();
+  if (rest.length === 1 && rest[0] === "outcomes") return outcomesPage();
+  throw new ConfigError("playa docs knows two pages: configuration, outcomes");
 }
 
 function nextSignal(): Promise<void> {
