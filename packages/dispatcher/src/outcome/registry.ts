@@ -41,13 +41,6 @@ export const OUTCOMES = {
     title: "The function used up its fuel",
     remedy: "Compute less in one request, or raise the fuel limit.",
   },
-  cpu_exceeded: {
-    status: 504,
-    blame: "function",
-    retryable: false,
-    title: "The function used up its CPU time",
-    remedy: "Compute less in one request, or raise the CPU limit.",
-  },
   wall_exceeded: {
     status: 504,
     blame: "function",

@@ -34,7 +34,7 @@ const CONNECTION_FIELDS = new Set([
 ]);
 
 /**
- * Decodes RESPONSE. Connection-level fields are left out.
+ * Decodes RESPONSE. Connection-level fields and those that begin with `x-playa-` are left out.
  * @throws {ProtocolViolation} where a worker of ours would have refused the response.
  */
 export function decodeResponse(payload: Buffer): ResponseHead {
@@ -94,8 +94,13 @@ function checkFields(fields: RawHeaders): RawHeaders {
     const name = fields[i]!;
     if (!TOKEN.test(name)) throw new ProtocolViolation("response field name is not a token");
     if (INVALID_VALUE.test(fields[i + 1]!)) throw new ProtocolViolation("response field value has control characters");
-    if (isConnectionField(name)) dropped = true;
+    if (isReservedField(name)) dropped = true;
   }
   if (!dropped) return fields;
-  return fields.filter((_, i) => !isConnectionField(fields[i - (i % 2)]!));
+  return fields.filter((_, i) => !isReservedField(fields[i - (i % 2)]!));
+}
+
+/** Fields that a function does not set: those of the connection, and the platform's own, so that nobody takes its word for the platform's. */
+function isReservedField(name: string): boolean {
+  return isConnectionField(name) || ((name[0] === "x" || name[0] === "X") && /^x-playa-/i.test(name));
 }

@@ -108,11 +108,11 @@ describe("Lane", () => {
     expect(lane.openStreams).toBe(2);
   });
 
-  test("leaves connection-level fields out", async () => {
+  test("leaves connection-level fields and the platform's own out", async () => {
     const { lane, worker } = await openLane();
     const { sink, events, ended } = recorder();
     const { number } = lane.open(HEAD, sink);
-    const fields = ["Connection", "close", "x", "1", "Transfer-Encoding", "chunked", "Keep-Alive", "5", "Upgrade", "h2c"];
+    const fields = ["Connection", "close", "x", "1", "Transfer-Encoding", "chunked", "Keep-Alive", "5", "Upgrade", "h2c", "X-Playa-Fuel", "0"];
     worker.write(Buffer.concat([response(number, 200, fields), end(number), done(number)]));
     await ended;
     expect(events[0]).toEqual(["response", 200, ["x", "1"]]);
