@@ -34,13 +34,33 @@ describe("createRunnerBudget", () => {
     expect(budget.tryTake()).toBe(true);
     expect(budget.tryTake()).toBe(false);
     const called: number[] = [];
-    budget.onFree(() => called.push(1));
-    budget.onFree(() => called.push(2));
+    for (const number of [1, 2]) {
+      budget.onFree(() => {
+        called.push(number);
+        return true;
+      });
+    }
     budget.giveBack(undefined);
     expect(called).toEqual([1]);
     budget.idle();
     budget.idle();
     expect(called).toEqual([1, 2]);
+  });
+
+  test("who waited and wants no place any more leaves it to the next", () => {
+    const budget = createRunnerBudget(1, () => 0);
+    budget.tryTake();
+    const called: number[] = [];
+    for (const number of [1, 2, 3]) {
+      budget.onFree(() => {
+        called.push(number);
+        return number === 2;
+      });
+    }
+    budget.idle();
+    expect(called).toEqual([1, 2]);
+    budget.giveBack(undefined);
+    expect(called).toEqual([1, 2, 3]);
   });
 
   test("a runner gives its place back once, however often it is told to end", () => {

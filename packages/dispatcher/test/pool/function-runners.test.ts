@@ -1,0 +1,187 @@
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { FunctionRunners, type Lease, type RunnerScale } from "../../src/pool/function-runners.ts";
+import { createRunnerBudget, type RunnerBudget } from "../../src/pool/runner-budget.ts";
+import type { ResponseSink } from "../../src/runner/invocation-stream.ts";
+import { scriptedPool, type ScriptedPool } from "./scripted-pool.ts";
+
+const HEAD = { method: "GET", scheme: "http", authority: "a", pathWithQuery: "/", remoteAddress: "", headers: [] };
+
+let scripted: ScriptedPool;
+beforeEach(() => (scripted = scriptedPool(4)));
+afterEach(() => scripted.close());
+
+function open(scale: Partial<RunnerScale> = {}, budget: RunnerBudget = createRunnerBudget(10, () => 0)): FunctionRunners {
+  return new FunctionRunners({
+    artifact: scripted.artifact,
+    plan: {
+      kind: "component",
+      fuel: 1,
+      wallMs: 1000,
+      memoryBytes: 1,
+      responseHeaderBytes: 1,
+      logBytes: 1,
+      requestsPerWorker: 1,
+      concurrency: 1,
+      env: [],
+    },
+    scale: {
+      lanesPerRunner: 4,
+      runnersPerFunction: 1,
+      oneRequestPerRunner: false,
+      queueLength: 100,
+      queueWaitMs: 60_000,
+      ...scale,
+    },
+    pool: scripted.pool,
+    budget,
+    nowMs: () => 0,
+  });
+}
+
+const lend = async (runners: FunctionRunners): Promise<Lease> => {
+  const lent = runners.lend();
+  return "leave" in lent ? await lent.lease : lent;
+};
+
+/** Sends a request on the lease; resolves when it was answered. */
+function send(lease: Lease): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const ignore = (): void => undefined;
+  const sink: ResponseSink = {
+    response: ignore,
+    body: ignore,
+    end: ignore,
+    log: ignore,
+    writable: ignore,
+    flush: ignore,
+    done: () => resolve(),
+    lost: (reason) => reject(new Error(reason)),
+  };
+  lease.used = true;
+  lease.lane.open(HEAD, sink).sendEnd([]);
+  return promise;
+}
+
+describe("FunctionRunners", () => {
+  test("two requests that waited for the same runner get different workers", async () => {
+    const runners = open();
+    const waiting = [lend(runners), lend(runners), lend(runners)];
+    const lanes = (await Promise.all(waiting)).map(({ lane }) => lane.index);
+    expect(new Set(lanes).size).toBe(3);
+    expect(scripted.runners).toHaveLength(1);
+  });
+
+  test("a worker gets its one request; the lane is lent again when its successor has started", async () => {
+    const runners = open({ lanesPerRunner: 1 });
+    const first = await lend(runners);
+    const answered = send(first);
+    const second = lend(runners);
+    await scripted.until(() => scripted.runners[0]!.requests.length === 1);
+    scripted.runners[0]!.finish(0);
+    await answered;
+    first.giveBack();
+    const lease = await second;
+    expect(lease.lane).toBe(first.lane);
+    expect(lease.lane.worker).toBe(2);
+  });
+
+  test("a lease that was not used leaves the worker to the next request", async () => {
+    const runners = open({ lanesPerRunner: 1 });
+    const first = await lend(runners);
+    first.giveBack();
+    first.giveBack();
+    const second = await lend(runners);
+    const answered = send(second);
+    await scripted.until(() => scripted.runners[0]!.requests.length === 1);
+    scripted.runners[0]!.finish(0);
+    await answered;
+    expect(second.lane.worker).toBeLessThanOrEqual(2);
+  });
+
+  test("grows to further runners when all lanes are busy, and not beyond its share", async () => {
+    const runners = open({ lanesPerRunner: 2, runnersPerFunction: 2 });
+    const leases = await Promise.all(Array.from({ length: 4 }, () => lend(runners)));
+    expect(new Set(leases.map(({ bound }) => bound)).size).toBe(2);
+    const fifth = runners.lend();
+    expect("leave" in fifth).toBe(true);
+    expect(scripted.runners).toHaveLength(2);
+    if ("leave" in fifth) {
+      fifth.leave(new Error("gone"));
+      await expect(fifth.lease).rejects.toThrow("gone");
+    }
+  });
+
+  test("a full queue is refused at once, with the time to wait", async () => {
+    const runners = open({ lanesPerRunner: 1, queueLength: 1 });
+    await lend(runners);
+    const waiting = runners.lend();
+    expect(() => runners.lend()).toThrow(
+      expect.objectContaining({ code: "queue_full", reason: "length", retryAfterS: 1 }),
+    );
+    if ("leave" in waiting) {
+      waiting.leave(new Error("gone"));
+      await expect(waiting.lease).rejects.toThrow("gone");
+    }
+  });
+
+  test("who waits for too long is told so", async () => {
+    const runners = open({ lanesPerRunner: 1, queueWaitMs: 1 });
+    await lend(runners);
+    await expect(lend(runners)).rejects.toMatchObject({ code: "queue_full", reason: "wait" });
+  });
+
+  test("sandboxes serve one request each and end", async () => {
+    const runners = open({ oneRequestPerRunner: true, lanesPerRunner: 1, runnersPerFunction: 10 });
+    const leases = await Promise.all([lend(runners), lend(runners), lend(runners)]);
+    expect(scripted.runners).toHaveLength(3);
+    for (const lease of leases) lease.giveBack();
+    expect(scripted.runners.every((runner) => runner.killed())).toBe(true);
+    expect(runners.empty).toBe(true);
+  });
+
+  test("a refused artifact is refused to all that wait, and to the next without another sandbox", async () => {
+    const runners = open();
+    const lease = await lend(runners);
+    const lost = send(lease);
+    scripted.runners[0]!.refuse();
+    await expect(lost).rejects.toThrow("it exports nothing");
+    expect(lease.bound.refusal).toMatchObject({ code: "artifact_refused", reason: "world" });
+    expect(() => runners.lend()).toThrow(expect.objectContaining({ reason: "world" }));
+    expect(scripted.runners).toHaveLength(1);
+  });
+
+  test("a function without a place takes that of the one that is idle, and waits for one that is busy", async () => {
+    const budget = createRunnerBudget(1, () => 0);
+    const one = open({}, budget);
+    const two = open({}, budget);
+    const lease = await lend(one);
+    const waiting = lend(two);
+    expect(scripted.runners).toHaveLength(1);
+    lease.giveBack();
+    await waiting;
+    expect(scripted.runners[0]!.killed()).toBe(true);
+    expect(one.empty).toBe(true);
+  });
+
+  test("a replaced version ends its idle runners at once and the busy ones afterwards", async () => {
+    const runners = open({ lanesPerRunner: 1, runnersPerFunction: 2 });
+    const [busy, idle] = await Promise.all([lend(runners), lend(runners)]);
+    idle!.giveBack();
+    runners.retire();
+    const killed = (): boolean[] => scripted.runners.map((runner) => runner.killed());
+    expect(killed().filter(Boolean)).toHaveLength(1);
+    busy!.giveBack();
+    expect(killed()).toEqual([true, true]);
+  });
+
+  test("the death of a runner lets others grow in its place", async () => {
+    const runners = open({ lanesPerRunner: 1 });
+    const lease = await lend(runners);
+    const lost = send(lease);
+    const waiting = lend(runners);
+    scripted.runners[0]!.runner.fail(new Error("killed"));
+    await expect(lost).rejects.toThrow("killed");
+    await waiting;
+    expect(scripted.runners).toHaveLength(2);
+  });
+});

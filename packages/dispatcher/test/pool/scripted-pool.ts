@@ -1,0 +1,155 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import type { Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Artifact } from "../../src/artifacts/artifact.ts";
+import type { PooledRunner, RunnerPool } from "../../src/pool/runner-pool.ts";
+import { encodeFrame, FrameType } from "../../src/runner/frame.ts";
+import { createFrameDecoder } from "../../src/runner/frame-decoder.ts";
+import { Runner } from "../../src/runner/runner.ts";
+import { createStreamNumbers } from "../../src/runner/stream-numbers.ts";
+import { socketPair } from "../runner/socket-pair.ts";
+
+/** The runner's side of the sockets, played by a test: it starts workers when asked to, and ends them when told to. */
+export type ScriptedRunner = {
+  runner: Runner;
+  /** Numbers of the lanes that a REQUEST came on, in order. */
+  requests: number[];
+  /** Answers the open request of a lane and lets its worker be followed by another. */
+  finish: (lane: number) => void;
+  /** Refuses the artifact. */
+  refuse: () => void;
+  killed: () => boolean;
+};
+
+/** A pool whose runners a test plays, and an artifact for them. */
+export type ScriptedPool = {
+  pool: RunnerPool;
+  runners: ScriptedRunner[];
+  artifact: Artifact;
+  /** Resolves when the condition holds; checked after every frame that a runner was sent. */
+  until: (condition: () => boolean) => Promise<void>;
+  close: () => void;
+};
+
+export function scriptedPool(lanes: number): ScriptedPool {
+  const folder = mkdtempSync(join(tmpdir(), "playa-pool-"));
+  const path = join(folder, "artifact");
+  writeFileSync(path, "");
+  const runners: ScriptedRunner[] = [];
+  let checks: (() => void)[] = [];
+  const check = (): void => checks.forEach((each) => each());
+  const artifact = { name: "f", path, manifest: { kind: "component" } } as unknown as Artifact;
+  const pool: RunnerPool = {
+    warm: () => undefined,
+    state: () => ({ ready: 0, starting: 0, lastFailure: undefined }),
+    close: () => undefined,
+    take: async () => {
+      const { pooled, scripted } = await startScripted(runners.length + 1, lanes, folder, check);
+      runners.push(scripted);
+      return pooled;
+    },
+  };
+  return {
+    pool,
+    runners,
+    artifact,
+    until: (condition) =>
+      new Promise((resolve) => {
+        const look = (): void => {
+          if (!condition()) return;
+          checks = checks.filter((each) => each !== look);
+          resolve();
+        };
+        checks.push(look);
+        look();
+      }),
+    close: () => {
+      for (const { runner } of runners) runner.fail(new Error("the test is over"));
+      rmSync(folder, { recursive: true });
+    },
+  };
+}
+
+async function startScripted(
+  id: number,
+  laneCount: number,
+  folder: string,
+  check: () => void,
+): Promise<{ pooled: PooledRunner; scripted: ScriptedRunner }> {
+  const pairs = await Promise.all(Array.from({ length: laneCount + 1 }, () => socketPair()));
+  const [control, ...lanes] = pairs.map(([mine]) => mine) as [Socket, ...Socket[]];
+  const [theirControl, ...theirLanes] = pairs.map(([, theirs]) => theirs) as [Socket, ...Socket[]];
+  for (const socket of [control, ...lanes]) socket.on("error", () => undefined);
+  let killed = false;
+  let worker = 0;
+  const requests: number[] = [];
+  const open = new Map<number, number>();
+  const workers = new Map<number, number>();
+  const tell = (type: number, message: object): void => {
+    control.write(encodeFrame(type, 0, Buffer.from(JSON.stringify(message))));
+  };
+  const start = (lane: number, more: object = {}): void => {
+    workers.set(lane, ++worker);
+    tell(FrameType.worker, { lane, ...more, started: worker });
+  };
+  const controlDecoder = createFrameDecoder((type, _stream, payload) => {
+    const message = JSON.parse(payload.toString()) as { lanes: number[]; lane: number };
+    if (type === FrameType.load) {
+      tell(FrameType.loaded, { world: "http-0.2", loadUs: 1 });
+      for (const lane of message.lanes) start(lane);
+    }
+    if (type === FrameType.worker) start(message.lane);
+    check();
+  });
+  control.on("data", (chunk: Buffer) => controlDecoder.push(chunk));
+  lanes.forEach((socket, lane) => {
+    const decoder = createFrameDecoder((type, stream) => {
+      if (type === FrameType.request) {
+        requests.push(lane);
+        open.set(lane, stream);
+      }
+      check();
+    });
+    socket.on("data", (chunk: Buffer) => decoder.push(chunk));
+  });
+  const runner = new Runner({
+    id,
+    control: theirControl,
+    lanes: theirLanes,
+    nextStreamNumber: createStreamNumbers(),
+    kill: () => {
+      killed = true;
+      for (const socket of [control, ...lanes]) socket.destroy();
+    },
+    events: {
+      hello: () => undefined,
+      loaded: () => undefined,
+      refused: () => undefined,
+      laneReady: () => undefined,
+      workerEnded: () => undefined,
+      failed: () => undefined,
+    },
+  });
+  const scripted: ScriptedRunner = {
+    runner,
+    requests,
+    killed: () => killed,
+    refuse: () => tell(FrameType.refused, { reason: "world", detail: "it exports nothing" }),
+    finish: (lane) => {
+      const stream = open.get(lane)!;
+      open.delete(lane);
+      const head = encodeFrame(FrameType.response, stream, Buffer.from([200, 0, 0, 0]));
+      const end = encodeFrame(FrameType.end, stream, Buffer.from([0, 0]));
+      const done = Buffer.concat([Buffer.from([2, 0]), Buffer.from("ok"), Buffer.alloc(2 + 36)]);
+      lanes[lane]!.write(Buffer.concat([head, end, encodeFrame(FrameType.done, stream, done)]));
+      const ended = { worker: workers.get(lane)!, status: 0, signal: 0, cpuUs: 1, maxRssKb: 1 };
+      start(lane, { ended });
+    },
+  };
+  return { pooled: { runner, directory: makeInput(folder, id), exited: Promise.resolve("") }, scripted };
+}
+
+function makeInput(folder: string, id: number): string {
+  return mkdtempSync(join(folder, `${id}-`));
+}
