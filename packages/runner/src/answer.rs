@@ -37,10 +37,8 @@ fn invalid(detail: impl Into<String>) -> Failure {
 
 /// Fields that belong to a connection; the dispatcher has its own.
 fn is_connection_level(name: &HeaderName) -> bool {
-    matches!(
-        *name,
-        header::CONNECTION | header::TRANSFER_ENCODING | header::UPGRADE | header::TE | header::TRAILER
-    ) || name == "keep-alive"
+    matches!(*name, header::CONNECTION | header::TRANSFER_ENCODING | header::UPGRADE | header::TE | header::TRAILER)
+        || name == "keep-alive"
         || name == "proxy-connection"
 }
 
@@ -68,8 +66,7 @@ impl<'a> Answer<'a> {
     pub async fn send(&self, response: Response<WasiBody>) -> Result<(), Failure> {
         let (parts, mut body) = response.into_parts();
         let declared = self.send_head(parts.status, &parts.headers)?;
-        let without_body =
-            self.head_only || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        let without_body = self.head_only || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         let mut sent: u64 = 0;
         let mut trailers = HeaderMap::new();
         while !body.is_end_stream() {

@@ -29,7 +29,10 @@ fn refuse_load(error: &wasmtime::Error) -> Refused {
         || detail.contains("for the host")
     {
         RefusedReason::Settings
-    } else if error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() != std::io::ErrorKind::InvalidData) {
+    } else if error
+        .downcast_ref::<std::io::Error>()
+        .is_some_and(|error| error.kind() != std::io::ErrorKind::InvalidData)
+    {
         RefusedReason::Internal
     } else {
         RefusedReason::NotAnArtifact
@@ -52,7 +55,8 @@ fn load_component(engine: &Engine, linker: &Linker<Guest>, path: &Path) -> Resul
     // SAFETY: a forged file could run any native code. The dispatcher hands out only files whose signature it has
     // checked and that nobody writes to; the sandbox bounds what a mistake there can do.
     let component = unsafe { Component::deserialize_file(engine, path) }.map_err(|error| refuse_load(&error))?;
-    let pre = linker.instantiate_pre(&component).map_err(|error| refused(RefusedReason::World, format!("{error:#}")))?;
+    let pre =
+        linker.instantiate_pre(&component).map_err(|error| refused(RefusedReason::World, format!("{error:#}")))?;
     if let Ok(pre) = p3::bindings::ServicePre::new(pre.clone()) {
         return Ok(Program::Http03(pre));
     }

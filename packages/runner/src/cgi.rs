@@ -103,7 +103,9 @@ fn percent_decoded(path: &[u8]) -> Vec<u8> {
     let mut rest = path;
     while let Some((first, tail)) = rest.split_first() {
         let escaped = match tail {
-            [high, low, ..] if *first == b'%' => digit(*high).zip(digit(*low)).map(|(high, low)| (high * 16 + low) as u8),
+            [high, low, ..] if *first == b'%' => {
+                digit(*high).zip(digit(*low)).map(|(high, low)| (high * 16 + low) as u8)
+            }
             _ => None,
         };
         match escaped {
@@ -183,12 +185,13 @@ fn parse_head(head: &Bytes) -> Result<Response<WasiBody>, Failure> {
             return Err(invalid("a line of the header block has no colon"));
         };
         let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
-        let name = HeaderName::from_bytes(name).map_err(|_| invalid("a field of the header block has no valid name"))?;
-        let value =
-            HeaderValue::from_bytes(value).map_err(|_| invalid(format!("field {name} has no valid value")))?;
+        let name =
+            HeaderName::from_bytes(name).map_err(|_| invalid("a field of the header block has no valid name"))?;
+        let value = HeaderValue::from_bytes(value).map_err(|_| invalid(format!("field {name} has no valid value")))?;
         if name == "status" {
             let digits = value.as_bytes().split(|byte| *byte == b' ').next().unwrap_or_default();
-            status = Some(StatusCode::from_bytes(digits).map_err(|_| invalid("Status is not a number of three digits"))?);
+            status =
+                Some(StatusCode::from_bytes(digits).map_err(|_| invalid("Status is not a number of three digits"))?);
         } else {
             response
                 .headers_mut()

@@ -179,11 +179,8 @@ impl Setting<'_> {
         head: &RequestHead,
     ) -> StdoutPipe {
         let stdout = StdoutPipe::default();
-        let command = CommandStreams {
-            stdin: Stdin(stream.clone()),
-            stdout: stdout.clone(),
-            variables: cgi::variables(head),
-        };
+        let command =
+            CommandStreams { stdin: Stdin(stream.clone()), stdout: stdout.clone(), variables: cgi::variables(head) };
         if let Program::Module(_) = self.program {
             store.data_mut().set_preview1(&self.load.env, log, Some(command));
         } else {
@@ -262,9 +259,9 @@ fn call<'a>(
                     .await?
             })
         }
-        (Instance::Command02(command), _) => Box::pin(async move {
-            exit_result(command.wasi_cli_run().call_run(store).await)
-        }),
+        (Instance::Command02(command), _) => {
+            Box::pin(async move { exit_result(command.wasi_cli_run().call_run(store).await) })
+        }
         (Instance::Command03(command), _) => Box::pin(async move {
             let result = store
                 .run_concurrent(async |accessor| {
@@ -275,9 +272,7 @@ fn call<'a>(
                 .await?;
             exit_result(result)
         }),
-        (Instance::Module(start), _) => {
-            Box::pin(async move { exit_result(start.call_async(store, ()).await.map(Ok)) })
-        }
+        (Instance::Module(start), _) => Box::pin(async move { exit_result(start.call_async(store, ()).await.map(Ok)) }),
         (_, None) => return Err(Failure::new(Outcome::Internal, "nowhere to put a response")),
     })
 }

@@ -64,11 +64,7 @@ impl StdinStream for Stdin {
 }
 
 impl AsyncRead for Stdin {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         self.0.poll_body(context, buffer.remaining()).map(|event| match event {
             BodyEvent::Chunk(chunk) => {
                 buffer.put_slice(&chunk);

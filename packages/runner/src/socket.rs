@@ -100,8 +100,11 @@ impl LaneSocket {
     }
 }
 
-#[expect(deprecated, reason = "an OwnedFd is one open descriptor for its whole life, so what is wrong with the function \
-                               cannot happen; its successor is unsafe")]
+#[expect(
+    deprecated,
+    reason = "an OwnedFd is one open descriptor for its whole life, so what is wrong with the function \
+                               cannot happen; its successor is unsafe"
+)]
 fn watch(fd: OwnedFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
     AsyncFd::with_interest(fd, interest)
 }

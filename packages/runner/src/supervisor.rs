@@ -317,7 +317,8 @@ impl Supervisor {
         let state = &mut self.lanes[lane];
         let pages = &self.pages;
         let supervisor = self.pid;
-        let forked = process::fork_worker(|| run_worker(function, pages, lane, state.fd.as_raw_fd(), worker, supervisor));
+        let forked =
+            process::fork_worker(|| run_worker(function, pages, lane, state.fd.as_raw_fd(), worker, supervisor));
         match forked {
             Ok(pid) => {
                 self.last_worker = worker;
@@ -337,7 +338,8 @@ impl Supervisor {
             LaneState::Running { pid, worker } if pid == reaped.pid => Some(worker),
             _ => None,
         };
-        let Some((lane, worker)) = self.lanes.iter().enumerate().find_map(|(index, lane)| Some((index, running(lane)?)))
+        let Some((lane, worker)) =
+            self.lanes.iter().enumerate().find_map(|(index, lane)| Some((index, running(lane)?)))
         else {
             return;
         };

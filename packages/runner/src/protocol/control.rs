@@ -134,10 +134,20 @@ struct ResyncPayload {
 pub enum Command {
     Load(Box<Load>),
     /// Keep a worker on this lane from now on.
-    Keep { lane: usize },
-    Kill { lane: usize, worker: u32 },
-    Drain { lane: usize },
-    Resync { lane: usize, nonce: [u8; 32] },
+    Keep {
+        lane: usize,
+    },
+    Kill {
+        lane: usize,
+        worker: u32,
+    },
+    Drain {
+        lane: usize,
+    },
+    Resync {
+        lane: usize,
+        nonce: [u8; 32],
+    },
 }
 
 fn parse<'a, T: Deserialize<'a>>(frame: &'a Frame) -> Result<T, Violation> {

@@ -1,0 +1,229 @@
+//! Both languages read test/fixtures/frames.json: every frame decodes to its fields and encodes to its bytes.
+
+use bytes::Bytes;
+use playa_runner::protocol::control::Command;
+use playa_runner::protocol::decoder::Decoder;
+use playa_runner::protocol::done::{Done, Outcome};
+use playa_runner::protocol::frame::{Frame, FrameType, Violation, violation, write_frame};
+use playa_runner::protocol::headers::{HeaderList, read_headers, write_headers};
+use playa_runner::protocol::request::RequestHead;
+use playa_runner::protocol::response::{ResponseHead, write_response};
+use playa_runner::protocol::text::PayloadReader;
+use serde_json::Value;
+
+fn fixtures() -> Value {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../test/fixtures/frames.json");
+    serde_json::from_str(&std::fs::read_to_string(path).expect("the fixtures")).expect("JSON")
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).expect("hex")).collect()
+}
+
+fn latin1(value: &Value) -> Bytes {
+    value.as_str().expect("text").chars().map(|char| u8::try_from(u32::from(char)).expect("Latin-1")).collect()
+}
+
+fn header_list(value: &Value) -> HeaderList {
+    value.as_array().expect("fields").iter().map(|field| (latin1(&field[0]), latin1(&field[1]))).collect()
+}
+
+fn number<T: std::str::FromStr>(value: &Value) -> T
+where
+    T::Err: std::fmt::Debug,
+{
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned).parse().expect("a number")
+}
+
+fn frame_type(name: &str) -> FrameType {
+    let all = (0..=255).filter_map(FrameType::from_number);
+    all.into_iter().find(|known| format!("{known:?}").to_uppercase() == name).expect("a known type")
+}
+
+fn decode(bytes: &[u8]) -> Result<Option<Frame>, Violation> {
+    let mut decoder = Decoder::default();
+    decoder.push(bytes);
+    let frame = decoder.next_frame()?;
+    assert!(frame.is_none() || decoder.is_empty());
+    Ok(frame)
+}
+
+fn headers_of(payload: &Bytes) -> Result<HeaderList, Violation> {
+    let mut reader = PayloadReader::new(payload.clone());
+    let headers = read_headers(&mut reader)?;
+    reader.end()?;
+    Ok(headers)
+}
+
+fn credit_of(payload: &Bytes) -> Result<u32, Violation> {
+    let mut reader = PayloadReader::new(payload.clone());
+    let bytes = reader.u32()?;
+    reader.end()?;
+    Ok(bytes)
+}
+
+fn log_of(payload: &Bytes) -> Result<(u8, Bytes), Violation> {
+    let mut reader = PayloadReader::new(payload.clone());
+    let source = reader.u8()?;
+    if source != 1 && source != 2 { violation("the source is 1 or 2") } else { Ok((source, reader.rest())) }
+}
+
+fn request_of(fields: &Value) -> RequestHead {
+    RequestHead {
+        method: latin1(&fields["method"]),
+        scheme: latin1(&fields["scheme"]),
+        authority: latin1(&fields["authority"]),
+        path: latin1(&fields["path"]),
+        remote: latin1(&fields["remote"]),
+        headers: header_list(&fields["headers"]),
+    }
+}
+
+fn done_of(fields: &Value) -> Done {
+    Done {
+        outcome: Outcome::from_name(&latin1(&fields["outcome"])).expect("an outcome"),
+        detail: fields["detail"].as_str().expect("text").to_owned(),
+        fuel: number(&fields["fuel"]),
+        cpu_us: number(&fields["cpuUs"]),
+        wall_us: number(&fields["wallUs"]),
+        peak_memory_bytes: number(&fields["peakMemoryBytes"]),
+        worker: number(&fields["worker"]),
+    }
+}
+
+/// Compares a payload with the fields it must hold, and writes it anew.
+fn check(frame: &Frame, fields: &Value, out: &mut Vec<u8>) {
+    let payload = frame.payload.clone();
+    match frame.frame_type {
+        FrameType::Request => {
+            let head = request_of(fields);
+            assert_eq!(RequestHead::read(payload).expect("a head"), head);
+            head.write(out);
+        }
+        FrameType::Response => {
+            let head = ResponseHead { status: number(&fields["status"]), headers: header_list(&fields["headers"]) };
+            assert_eq!(ResponseHead::read(payload).expect("a head"), head);
+            write_response(out, head.status, head.headers.iter().map(|(name, value)| (&name[..], &value[..])));
+        }
+        FrameType::End => {
+            let headers = header_list(&fields["headers"]);
+            assert_eq!(headers_of(&payload).expect("trailers"), headers);
+            write_headers(out, headers.iter().map(|(name, value)| (&name[..], &value[..])));
+        }
+        FrameType::Done => {
+            let done = done_of(fields);
+            assert_eq!(Done::read(payload).expect("an account"), done);
+            done.write(out);
+        }
+        FrameType::Credit => {
+            let bytes: u32 = number(&fields["bytesGranted"]);
+            assert_eq!(credit_of(&payload).expect("credit"), bytes);
+            out.extend_from_slice(&bytes.to_le_bytes());
+        }
+        FrameType::Log => {
+            let source: u8 = number(&fields["source"]);
+            let bytes = unhex(fields["bytes"].as_str().expect("hex"));
+            assert_eq!(log_of(&payload).expect("a log"), (source, Bytes::from(bytes.clone())));
+            out.push(source);
+            out.extend_from_slice(&bytes);
+        }
+        FrameType::Body => out.extend_from_slice(&unhex(fields["bytes"].as_str().expect("hex"))),
+        FrameType::Cancel => assert!(payload.is_empty()),
+        _ => {
+            let json: Value = serde_json::from_slice(&payload).expect("JSON");
+            assert_eq!(json, fields["json"]);
+            out.extend_from_slice(&payload);
+        }
+    }
+}
+
+#[test]
+fn every_frame_decodes_and_encodes() {
+    let fixtures = fixtures();
+    let frames = fixtures["frames"].as_array().expect("frames");
+    for fixture in frames {
+        let name = &fixture["name"];
+        let bytes = unhex(fixture["hex"].as_str().expect("hex"));
+        let fields = &fixture["fields"];
+        let frame = decode(&bytes).expect("no violation").expect("a whole frame");
+        assert_eq!(frame.frame_type, frame_type(fields["type"].as_str().expect("a type")), "{name}");
+        assert_eq!(frame.stream, number::<u32>(&fields["stream"]), "{name}");
+        let mut payload = Vec::new();
+        check(&frame, fields, &mut payload);
+        let mut encoded = Vec::new();
+        write_frame(&mut encoded, frame.frame_type, frame.stream, |out| out.extend_from_slice(&payload));
+        assert_eq!(encoded, bytes, "{name}");
+    }
+}
+
+#[test]
+fn there_is_a_fixture_of_every_type() {
+    let fixtures = fixtures();
+    let frames = fixtures["frames"].as_array().expect("frames");
+    for known in (0..=255).filter_map(FrameType::from_number) {
+        let is_known = |fixture: &&Value| frame_type(fixture["fields"]["type"].as_str().unwrap_or_default()) == known;
+        assert!(frames.iter().any(|fixture| is_known(&fixture)), "no fixture of {known:?}");
+    }
+}
+
+#[test]
+fn commands_of_the_dispatcher_are_understood() {
+    let fixtures = fixtures();
+    let mut seen = 0;
+    for fixture in fixtures["frames"].as_array().expect("frames") {
+        let frame = decode(&unhex(fixture["hex"].as_str().expect("hex"))).expect("no violation").expect("a frame");
+        let json = &fixture["fields"]["json"];
+        match frame.frame_type {
+            FrameType::Load => match Command::read(&frame).expect("a command") {
+                Command::Load(load) => {
+                    assert_eq!(load.component, json["component"].as_str().expect("text"));
+                    assert_eq!(load.fuel, number::<u64>(&json["fuel"]));
+                    assert_eq!(serde_json::json!(load.env), json["env"]);
+                }
+                other => panic!("{other:?}"),
+            },
+            FrameType::Kill => assert!(matches!(Command::read(&frame), Ok(Command::Kill { lane: 2, worker: 17 }))),
+            FrameType::Drain => assert!(matches!(Command::read(&frame), Ok(Command::Drain { lane: 7 }))),
+            FrameType::Resync => match Command::read(&frame).expect("a command") {
+                Command::Resync { lane: 2, nonce } => {
+                    assert!(nonce.iter().enumerate().all(|(index, byte)| usize::from(*byte) == index));
+                }
+                other => panic!("{other:?}"),
+            },
+            FrameType::Worker => assert!(matches!(Command::read(&frame), Ok(Command::Keep { .. }))),
+            _ => continue,
+        }
+        seen += 1;
+    }
+    assert!(seen >= 8);
+}
+
+#[test]
+fn what_is_invalid_is_refused() {
+    let fixtures = fixtures();
+    for fixture in fixtures["invalid"].as_array().expect("frames") {
+        let name = &fixture["name"];
+        let decoded = decode(&unhex(fixture["hex"].as_str().expect("hex")));
+        if fixture["level"] == "frame" {
+            decoded.expect_err(&format!("{name} must not decode"));
+            continue;
+        }
+        let frame = decoded.expect("no violation in the head").expect("a whole frame");
+        let payload = frame.payload.clone();
+        let refused = match (frame.frame_type, fixture["receiver"].as_str().expect("a receiver")) {
+            (FrameType::Request, _) => RequestHead::read(payload).is_err(),
+            (FrameType::Response, _) => ResponseHead::read(payload).is_err(),
+            (FrameType::Done, _) => Done::read(payload).is_err(),
+            (FrameType::End, _) => headers_of(&payload).is_err(),
+            (FrameType::Credit, _) => credit_of(&payload).is_err(),
+            (FrameType::Log, _) => log_of(&payload).is_err(),
+            (FrameType::Body, _) => payload.is_empty(),
+            (FrameType::Cancel, _) => PayloadReader::new(payload).end().is_err(),
+            (_, "supervisor") => Command::read(&frame).is_err(),
+            // What only a dispatcher reads, in the other language.
+            (_, "dispatcher") => true,
+            other => panic!("{name}: nobody reads {other:?}"),
+        };
+        assert!(refused, "{name} must be refused");
+    }
+}
