@@ -97,7 +97,7 @@ export function parseProgress(line) {
   if (bar !== null) {
     return `${bar[1] === 'Building' ? 'compiling' : 'downloading'} ${bar[2]} ${bar[3] ?? ''}`.trimEnd();
   }
-  const activity = /^\s*(Compiling|Checking|Downloaded|Downloading|Updating|Locking|Fetch|Blocking)\b(.*)/.exec(line);
+  const activity = /^\s*(Downloaded|Downloading|Updating|Locking|Fetch|Blocking)\b(.*)/.exec(line);
   return activity === null
     ? undefined
     : `${activity[1]?.toLowerCase()}${(activity[2] ?? '').replace(/ \(\/.*\)$/, '').trimEnd()}`;
