@@ -79,6 +79,7 @@ if (await prepareTools(session)) {
         return 'ok';
       }),
       nodeCheck('tsc', 'typescript/bin/tsc', ['-p', 'tsconfig.json']),
+      nodeCheck('tsc-examples', 'typescript/bin/tsc', ['-p', 'examples/tsconfig.json']),
       nodeCheck('tsc-setup', 'typescript/bin/tsc', ['-p', 'setup/tsconfig.json']),
       check('file sizes', async () => checkFileSizes(project)),
       check('documents', () => checkGeneratedDocs(project, { fix })),

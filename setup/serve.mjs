@@ -7,6 +7,16 @@ import { findProgram } from './steps/system-packages.mjs';
 /** Where `playa serve` listens when nobody says otherwise; docs/configuration.md has the same. */
 const DEFAULT_ADDRESS = '127.0.0.1:8080';
 
+/**
+ * What to ask the examples, in this order; other functions are called without a path.
+ * @type {Record<string, (url: string) => string>}
+ */
+const EXAMPLE_CALLS = {
+  hello: (url) => `curl -i ${url}/invoke/hello.cwasm`,
+  hono: (url) => `curl '${url}/invoke/hono.cwasm/greet/you?times=3'`,
+  echo: (url) => `curl --data 'say it again' ${url}/invoke/echo.cwasm`,
+};
+
 /** One Ctrl-C reaches this process twice under npm: from the terminal and from npm. This long they count as one. */
 const SAME_SIGNAL_MS = 500;
 
@@ -74,7 +84,11 @@ function listFunctions(bucket) {
  */
 export function describeFirstSteps(address, functions) {
   const url = address === undefined ? 'URL' : `http://${address}`;
-  const calls = functions.map((name) => `  curl -i ${url}/invoke/${name}.cwasm`);
+  const ordered = [
+    ...Object.keys(EXAMPLE_CALLS).filter((name) => functions.includes(name)),
+    ...functions.filter((name) => !(name in EXAMPLE_CALLS)),
+  ];
+  const calls = ordered.map((name) => `  ${EXAMPLE_CALLS[name]?.(url) ?? `curl -i ${url}/invoke/${name}.cwasm`}`);
   const hint = address === undefined ? ' and its URL' : '';
   return ['', `Serving. When it says "listening"${hint}, try in another terminal:`, ...calls, '', ''].join('\n');
 }

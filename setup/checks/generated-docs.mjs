@@ -7,10 +7,10 @@ import { SetupFailure } from '../lib/failure.mjs';
  * Documents that a command writes from the code, so that they cannot say anything else.
  * @type {{ file: string, command: string[] }[]}
  */
-export const GENERATED_DOCS = [
-  { file: 'docs/configuration.md', command: ['packages/dispatcher/bin/playa', 'docs', 'configuration'] },
-  { file: 'docs/outcomes.md', command: ['packages/dispatcher/bin/playa', 'docs', 'outcomes'] },
-];
+export const GENERATED_DOCS = ['configuration', 'outcomes'].map((page) => ({
+  file: `docs/${page}.md`,
+  command: ['packages/dispatcher/bin/playa', 'docs', page],
+}));
 
 /**
  * Compares each generated document with what its command writes now.

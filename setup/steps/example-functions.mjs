@@ -1,8 +1,10 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
+import { homedir } from 'node:os';
 import path from 'node:path';
 import { runCommand } from '../lib/command.mjs';
 import { fingerprint } from '../lib/fingerprint.mjs';
 import { isStamped, leaveStamp } from '../lib/stamp.mjs';
+import { readWasmtimeVersion } from './wasmtime-command.mjs';
 
 /** What the examples are built from, and with. */
 const SOURCES = ['package-lock.json', 'examples', 'packages/build-cwasm/src', 'packages/common/src', 'packages/types'];
@@ -14,16 +16,13 @@ const SOURCES = ['package-lock.json', 'examples', 'packages/build-cwasm/src', 'p
  */
 export function createExamplesStep(project) {
   const stampFile = path.join(project.buildFolder, 'stamps/examples.json');
-  const inputs = () =>
-    fingerprint(project.root, SOURCES, [
-      keyFolder(project.env),
-      fingerprint(keyFolder(project.env), ['trusted/own.pub']),
-    ]);
+  const sources = () => fingerprint(project.root, SOURCES, [readWasmtimeVersion(project)]);
   return {
     name: 'examples',
     after: ['npm packages', 'node 24', 'wasmtime'],
-    isCurrent: () => isStamped(stampFile, inputs()),
+    isCurrent: () => isStamped(stampFile, withKey(sources(), project.env)),
     run: async ({ update, signal }) => {
+      const before = sources();
       update('building');
       await runCommand(project.nodeCommand, ['examples/build.ts', '--out', project.bucketFolder], {
         cwd: project.root,
@@ -32,31 +31,33 @@ export function createExamplesStep(project) {
         signal,
         onLine: (line) => update(line.trim()),
       });
-      const built = listArtifacts(project.bucketFolder);
-      // The inputs as they are now: the first build made the key that it signed with.
-      leaveStamp(stampFile, inputs(), built);
+      const built = listExamples(project.bucketFolder);
+      // The key as it is now: the first build makes the one that it signs with.
+      leaveStamp(stampFile, withKey(before, project.env), built);
       return `${built.length} functions in the bucket`;
     },
   };
 }
 
 /**
- * The key store: an artifact that another key has signed is refused, so a changed key means building anew.
+ * Adds the own key to a fingerprint: an artifact that another key has signed is refused, so a changed key means building anew.
+ * @param {string} sources
  * @param {NodeJS.ProcessEnv} env
  * @returns {string}
  */
-function keyFolder(env) {
-  return env.PLAYA_KEYS ?? path.join(env.XDG_CONFIG_HOME ?? path.join(env.HOME ?? '/', '.config'), 'playa/keys');
+function withKey(sources, env) {
+  const configFolder = env.XDG_CONFIG_HOME || path.join(env.HOME || homedir(), '.config');
+  const keyFolder = env.PLAYA_KEYS || path.join(configFolder, 'playa/keys');
+  return fingerprint(keyFolder, ['trusted/own.pub'], [sources]);
 }
 
 /**
- * @param {string} folder
+ * The artifacts of examples in a bucket, not the user's own: their build notes beside each what it was built from.
+ * @param {string} bucket
  * @returns {string[]} absolute paths
  */
-function listArtifacts(folder) {
-  return existsSync(folder)
-    ? readdirSync(folder)
-        .filter((name) => name.endsWith('.cwasm'))
-        .map((name) => path.join(folder, name))
-    : [];
+function listExamples(bucket) {
+  return readdirSync(bucket)
+    .filter((name) => name.startsWith('.') && name.endsWith('.cwasm.stamp'))
+    .map((name) => path.join(bucket, name.slice('.'.length, -'.stamp'.length)));
 }

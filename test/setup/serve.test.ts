@@ -32,10 +32,12 @@ describe('addressOf', () => {
   });
 });
 
-test('the first steps name every function', () => {
-  expect(describeFirstSteps('127.0.0.1:8080', ['hello', 'hono'])).toContain(
-    '  curl -i http://127.0.0.1:8080/invoke/hello.cwasm\n  curl -i http://127.0.0.1:8080/invoke/hono.cwasm\n',
-  );
+test('the first steps name every function, the examples first', () => {
+  expect(describeFirstSteps('127.0.0.1:8080', ['echo', 'hello', 'mine']).split('\n').slice(2, 5)).toEqual([
+    '  curl -i http://127.0.0.1:8080/invoke/hello.cwasm',
+    "  curl --data 'say it again' http://127.0.0.1:8080/invoke/echo.cwasm",
+    '  curl -i http://127.0.0.1:8080/invoke/mine.cwasm',
+  ]);
 });
 
 describe('serving', () => {
