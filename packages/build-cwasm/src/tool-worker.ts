@@ -11,9 +11,19 @@ export type ToolTask =
 /** How it went. */
 export type ToolResult = { readonly ok: true } | { readonly ok: false; readonly message: string };
 
+type Splicer = { stubWasi: (module: Uint8Array) => Uint8Array };
+
 async function run(task: ToolTask): Promise<void> {
   if (task.tool === 'componentize') {
-    const { componentize } = await import('@bytecodealliance/componentize-js');
+    const entry = import.meta.resolve('@bytecodealliance/componentize-js');
+    const [{ componentize }, { splicer }] = await Promise.all([
+      import('@bytecodealliance/componentize-js'),
+      import(new URL('../lib/spidermonkey-embedding-splicer.js', entry).href) as Promise<{ splicer: Splicer }>,
+    ]);
+    // The splicer's last step replaces WASI functions by traps, and among them the one from which the engine's RSA and
+    // ECDSA take their random numbers: importing such a key would end the request (ComponentizeJS issue 334). The host
+    // has every interface that is imported without that step.
+    splicer.stubWasi = (module) => module;
     const { component } = await componentize({ sourcePath: task.source, witPath: task.wit, worldName: task.world });
     await writeFile(task.output, component);
   } else {

@@ -2,6 +2,7 @@
 // What the engine has, or gets in a later version, is left as it is.
 
 import { getEnvironment } from 'wasi:cli/environment@0.2.10';
+import { bytes, canParse, from, parse, values } from './additions.ts';
 import { TextDecoderStream, TextEncoderStream } from './codec-streams.ts';
 import { beginInitialization } from './initialization.ts';
 import { keepListeners } from './listeners.ts';
@@ -9,12 +10,19 @@ import { cloneResponse } from './response-clone.ts';
 
 type Immediate = ReturnType<typeof setTimeout>;
 
-function provide(object: object, name: string, value: unknown): void {
+function provide(object: object, name: string | symbol, value: unknown): void {
   if (name in object) return;
   Object.defineProperty(object, name, { configurable: true, writable: true, value });
 }
 
 provide(Response.prototype, 'clone', cloneResponse);
+provide(Response.prototype, 'bytes', bytes);
+provide(Request.prototype, 'bytes', bytes);
+provide(URL, 'canParse', canParse);
+provide(URL, 'parse', parse);
+provide(ReadableStream, 'from', from);
+provide(ReadableStream.prototype, 'values', values);
+provide(ReadableStream.prototype, Symbol.asyncIterator, values);
 provide(globalThis, 'TextEncoderStream', TextEncoderStream);
 provide(globalThis, 'TextDecoderStream', TextDecoderStream);
 provide(globalThis, 'navigator', Object.freeze({ userAgent: 'Playa' }));
