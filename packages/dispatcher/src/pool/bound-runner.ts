@@ -31,6 +31,8 @@ export class BoundRunner implements BudgetedRunner {
   readonly #events: BoundRunnerEvents;
   readonly #nowMs: () => number;
   readonly #maxLanes: number;
+  readonly #oneRequest: boolean;
+  #lent = false;
   /** Lanes 0 … startedLanes − 1 have a worker. */
   #startedLanes = 1;
   #nextLane = 0;
@@ -50,6 +52,8 @@ export class BoundRunner implements BudgetedRunner {
     artifactPath: string;
     plan: RunnerPlan;
     maxLanes: number;
+    /** The sandbox is for one request alone: it is lent once, also when its supervisor has a further worker ready. */
+    oneRequest: boolean;
     nowMs: () => number;
     events: BoundRunnerEvents;
   }) {
@@ -58,6 +62,7 @@ export class BoundRunner implements BudgetedRunner {
     this.#events = deps.events;
     this.#nowMs = deps.nowMs;
     this.#maxLanes = Math.min(deps.maxLanes, this.runner.lanes.length);
+    this.#oneRequest = deps.oneRequest;
     this.#lastUsedMs = deps.nowMs();
     this.#linkPath = join(deps.pooled.directory, "component");
     // Synchronous: it takes microseconds, a hop to the thread pool more.
@@ -105,7 +110,7 @@ export class BoundRunner implements BudgetedRunner {
 
   /** A lane that can take a request now, the least busy one; `undefined` when there is none. A place on it is reserved. */
   lend(): Lane | undefined {
-    if (this.#retired) return undefined;
+    if (this.#retired || (this.#oneRequest && this.#lent)) return undefined;
     let best: Lane | undefined;
     let others = 0;
     for (let i = 0; i < this.#startedLanes; i++) {
@@ -125,6 +130,7 @@ export class BoundRunner implements BudgetedRunner {
     this.#nextLane = best.index + 1;
     this.#endedWorkers.delete(best);
     best.reserve();
+    this.#lent = true;
     this.#leases++;
     return best;
   }

@@ -187,7 +187,9 @@ export class FunctionRunners {
       this.#awaitsBudget = true;
       this.#budget.onFree(() => {
         this.#awaitsBudget = false;
+        const before = this.#binding;
         this.#serveWaiters();
+        return this.#awaitsBudget || this.#binding > before;
       });
     }
   }
@@ -201,6 +203,7 @@ export class FunctionRunners {
         artifactPath: this.artifact.path,
         plan: this.#plan,
         maxLanes: this.#scale.lanesPerRunner,
+        oneRequest: this.#scale.oneRequestPerRunner,
         nowMs: this.#nowMs,
         events: { available: () => this.#serveWaiters(), gone: (gone, error) => this.#gone(gone, error) },
       });

@@ -10,8 +10,11 @@ export type BudgetedRunner = {
 export type RunnerBudget = {
   /** Takes a place, ending the runner that has been idle for longest where none is free; `false` when all are busy. */
   tryTake: () => boolean;
-  /** Calls back once when a place may be free; the callee tries again. First come, first called. */
-  onFree: (callback: () => void) => void;
+  /**
+   * Calls back once when a place may be free; the callee tries again and returns whether it still wanted one. First come, first called;
+   * who no longer wants a place leaves it to the next.
+   */
+  onFree: (callback: () => boolean) => void;
   /** Registers the runner that a taken place is used for. */
   add: (runner: BudgetedRunner) => void;
   /** Gives a place back, with the runner that used it if there was one. */
@@ -27,7 +30,7 @@ export type RunnerBudget = {
 /** A budget of `places` runners. */
 export function createRunnerBudget(places: number, nowMs: () => number): RunnerBudget {
   const runners = new Set<BudgetedRunner>();
-  const waiting: (() => void)[] = [];
+  const waiting: (() => boolean)[] = [];
   let taken = 0;
 
   const retireLongestIdle = (): boolean => {
@@ -45,7 +48,12 @@ export function createRunnerBudget(places: number, nowMs: () => number): RunnerB
     return longest !== undefined;
   };
 
-  const budget: RunnerBudget = {
+  const wakeNext = (): void => {
+    let wanted = false;
+    while (!wanted && waiting.length > 0) wanted = waiting.shift()!();
+  };
+
+  return {
     tryTake: () => {
       if (taken >= places && (!retireLongestIdle() || taken >= places)) return false;
       taken++;
@@ -56,9 +64,9 @@ export function createRunnerBudget(places: number, nowMs: () => number): RunnerB
     giveBack: (runner) => {
       if (runner !== undefined && !runners.delete(runner)) return;
       taken--;
-      waiting.shift()?.();
+      wakeNext();
     },
-    idle: () => waiting.shift()?.(),
+    idle: wakeNext,
     reap: (idleMs) => {
       const limit = nowMs() - idleMs;
       for (const runner of [...runners]) {
@@ -68,5 +76,4 @@ export function createRunnerBudget(places: number, nowMs: () => number): RunnerB
     },
     taken: () => taken,
   };
-  return budget;
 }

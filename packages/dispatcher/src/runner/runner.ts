@@ -133,6 +133,8 @@ export class Runner {
     if (lane === undefined) throw new ProtocolViolation(`no lane ${message.lane}`);
     const { ended, started } = message;
     if (ended !== undefined) {
+      // The start of the lanes that LOAD names is not told: the first word of their worker may be that of its end.
+      lane.worker ||= ended.worker;
       this.events.workerEnded(lane, ended);
       if (ended.status !== 0 || ended.signal !== 0) this.#resync(lane, ended);
     }

@@ -85,6 +85,20 @@ describe("FunctionRunners", () => {
     expect(lease.lane.worker).toBe(2);
   });
 
+  test("a sandbox for one request is not lent again, though its supervisor has the next worker ready", async () => {
+    const runners = open({ lanesPerRunner: 1, runnersPerFunction: 4, oneRequestPerRunner: true });
+    const first = await lend(runners);
+    const answered = send(first);
+    const second = lend(runners);
+    await scripted.until(() => scripted.runners[0]!.requests.length === 1);
+    scripted.runners[0]!.finish(0);
+    await answered;
+    // Between the end of its worker and its being given back there is time for the other one to find it free.
+    expect((await second).bound).not.toBe(first.bound);
+    first.giveBack();
+    expect(scripted.runners[0]!.killed()).toBe(true);
+  });
+
   test("a lease that was not used leaves the worker to the next request", async () => {
     const runners = open({ lanesPerRunner: 1 });
     const first = await lend(runners);
@@ -125,7 +139,7 @@ describe("FunctionRunners", () => {
   });
 
   test("who waits for too long is told so", async () => {
-    const runners = open({ lanesPerRunner: 1, queueWaitMs: 1 });
+    const runners = open({ lanesPerRunner: 1, queueWaitMs: 500 });
     await lend(runners);
     await expect(lend(runners)).rejects.toMatchObject({ code: "queue_full", reason: "wait" });
   });
