@@ -73,7 +73,7 @@ export function open(url: string, options: RequestOptions = {}): Promise<Incomin
 
 /** The problem in an answer. Throws where it is none. */
 export function problemOf(answer: Answer): ProblemBody {
-  if (answer.headers['content-type'] !== 'application/problem+json') {
+  if (answer.headers['content-type']?.split(';')[0] !== 'application/problem+json') {
     throw new Error(`no problem but ${answer.status} ${answer.headers['content-type']}: ${answer.text.slice(0, 500)}`);
   }
   return JSON.parse(answer.text) as ProblemBody;

@@ -18,7 +18,7 @@ pub fn trap(query: &Query) {
             let divisor = black_box(0u32);
             // SAFETY: none; it takes away the check, so that the division itself traps.
             unsafe { std::hint::assert_unchecked(divisor != 0) };
-            black_box(1 / divisor);
+            black_box(black_box(7) / divisor);
         }
         "bounds" => {
             let address = black_box(usize::MAX - 7);
