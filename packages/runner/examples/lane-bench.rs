@@ -85,6 +85,8 @@ fn main() -> Result<(), Failure> {
     let begin = Instant::now();
     let mut buffer = vec![0; 262_144];
     let mut first = None;
+    let mut worker_cpu_us = 0;
+    let mut drained = 0;
     while begin.elapsed() < Duration::from_secs(seconds + 1) {
         // The first second warms up.
         if counted_from.is_none() && begin.elapsed() > Duration::from_secs(1) {
@@ -122,6 +124,7 @@ fn main() -> Result<(), Failure> {
                     FrameType::Refused => return Err(json.to_string().into()),
                     FrameType::Loaded => println!("loaded {json}"),
                     FrameType::Worker if json.get("started").is_some() => {
+                        worker_cpu_us += json["ended"]["cpuUs"].as_u64().unwrap_or(0);
                         let lane = usize::try_from(json["lane"].as_u64().ok_or("lane")?)?;
                         lanes[lane].idle = true;
                     }
@@ -153,19 +156,42 @@ fn main() -> Result<(), Failure> {
         }
     }
     let (from, skipped) = counted_from.ok_or("too short")?;
+    let taken = from.elapsed();
+    // A drained worker tells what it has used. What was under way is left alone.
+    let mut out = Vec::new();
+    for lane in 0..lane_count {
+        let payload = serde_json::json!({ "lane": lane }).to_string();
+        write_frame(&mut out, FrameType::Drain, 0, |out| out.extend_from_slice(payload.as_bytes()));
+    }
+    control.write_all(&out)?;
+    control.set_nonblocking(false)?;
+    while drained < lane_count {
+        let taken = control.read(&mut buffer)?;
+        if taken == 0 {
+            return Err("the runner has ended".into());
+        }
+        control_decoder.push(&buffer[..taken]);
+        while let Some(frame) = control_decoder.next_frame()? {
+            let json: serde_json::Value = serde_json::from_slice(&frame.payload)?;
+            worker_cpu_us += json["ended"]["cpuUs"].as_u64().unwrap_or(0);
+            drained += usize::from(json.get("ended").is_some() && json.get("started").is_none());
+        }
+    }
+    drop(control);
+    child.wait()?;
+    let total = latencies.len();
     let counted = &mut latencies[skipped..];
-    let per_second = counted.len() as f64 / from.elapsed().as_secs_f64();
+    let per_second = counted.len() as f64 / taken.as_secs_f64();
     counted.sort_unstable();
     let percentile = |percent: usize| counted[(counted.len() - 1) * percent / 100].as_micros();
     println!("{first:?}");
     println!(
-        "{mode}: {per_second:.0} requests/s, p50 {} us, p95 {} us, p99 {} us",
+        "{mode}: {per_second:.0} requests/s, p50 {} us, p95 {} us, p99 {} us; CPU of workers {} us a request",
         percentile(50),
         percentile(95),
-        percentile(99)
+        percentile(99),
+        worker_cpu_us / total as u64
     );
-    drop(control);
-    child.wait()?;
     Ok(())
 }
 

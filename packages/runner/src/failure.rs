@@ -4,6 +4,7 @@ use crate::protocol::done::Outcome;
 use std::fmt::Write;
 use wasmtime::{Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
+use wasmtime_wasi_http::FieldMapError;
 
 /// Frames of the guest's stack that a detail names.
 const NAMED_FRAMES: usize = 5;
@@ -26,8 +27,10 @@ impl Failure {
         if let Some(trap) = error.downcast_ref::<Trap>() {
             return Self::from_trap(*trap, error, memory_refused);
         }
+        // What wraps the cause is the guest's stack.
+        let cause = error.root_cause();
         if memory_refused {
-            return Self::new(Outcome::MemoryExceeded, format!("memory was refused before: {error:#}"));
+            return Self::new(Outcome::MemoryExceeded, format!("memory was refused: {cause}"));
         }
         if let Some(I32Exit(code)) = error.downcast_ref::<I32Exit>() {
             return if *code == 0 {
@@ -36,17 +39,21 @@ impl Failure {
                 Self::new(Outcome::Trap, format!("exit: the guest exited with code {code}"))
             };
         }
-        Self::new(Outcome::Trap, format!("host: {error:#}"))
+        if let Some(error @ (FieldMapError::TooManyFields | FieldMapError::TotalSizeTooBig)) = error.downcast_ref() {
+            return Self::new(Outcome::HeaderTooLarge, format!("the guest made too large a list of fields: {error}"));
+        }
+        Self::new(Outcome::Trap, format!("host: {cause}"))
     }
 
     fn from_trap(trap: Trap, error: &wasmtime::Error, memory_refused: bool) -> Self {
         match trap {
             Trap::OutOfFuel => Self::new(Outcome::FuelExhausted, "all fuel is consumed"),
             Trap::Interrupt => Self::wall_exceeded(),
+            Trap::NoAsyncResult => Self::new(Outcome::NoResponse, "the guest ended without a response"),
             Trap::StackOverflow => Self::new(Outcome::StackOverflow, "the call stack is exhausted"),
-            _ if memory_refused => Self::new(Outcome::MemoryExceeded, format!("memory was refused before: {trap}")),
+            _ if memory_refused => Self::new(Outcome::MemoryExceeded, format!("memory was refused before: {}", describe(trap))),
             _ => {
-                let mut detail = format!("{}: {trap}", kind(trap));
+                let mut detail = format!("{}: {}", kind(trap), describe(trap));
                 if let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() {
                     let names = backtrace.frames().iter().filter_map(|frame| frame.func_name());
                     for (index, name) in names.take(NAMED_FRAMES).enumerate() {
@@ -65,23 +72,53 @@ impl Failure {
     }
 }
 
-/// A word for each trap, which callers may rely on.
-fn kind(trap: Trap) -> &'static str {
-    match trap {
-        Trap::UnreachableCodeReached => "unreachable",
-        Trap::MemoryOutOfBounds => "memory_out_of_bounds",
-        Trap::HeapMisaligned => "heap_misaligned",
-        Trap::TableOutOfBounds => "table_out_of_bounds",
-        Trap::IndirectCallToNull => "indirect_call_to_null",
-        Trap::BadSignature => "bad_signature",
-        Trap::IntegerOverflow => "integer_overflow",
-        Trap::IntegerDivisionByZero => "integer_division_by_zero",
-        Trap::BadConversionToInteger => "bad_conversion_to_integer",
-        Trap::NullReference => "null_reference",
-        Trap::ArrayOutOfBounds => "array_out_of_bounds",
-        Trap::AllocationTooLarge => "allocation_too_large",
-        Trap::CastFailure => "cast_failure",
-        Trap::CannotEnterComponent => "cannot_enter_component",
-        _ => "other",
+/// A word for each trap, which callers may rely on: Wasmtime's own, as in `integer_division_by_zero`.
+fn kind(trap: Trap) -> String {
+    if trap == Trap::UnreachableCodeReached {
+        return "unreachable".to_owned();
+    }
+    let mut kind = String::new();
+    for char in format!("{trap:?}").chars() {
+        if char.is_ascii_uppercase() && !kind.is_empty() {
+            kind.push('_');
+        }
+        kind.push(char.to_ascii_lowercase());
+    }
+    kind
+}
+
+/// What Wasmtime says of a trap, without its prefix.
+fn describe(trap: Trap) -> String {
+    let text = trap.to_string();
+    text.strip_prefix("wasm trap: ").unwrap_or(&text).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_words() {
+        assert_eq!(kind(Trap::UnreachableCodeReached), "unreachable");
+        assert_eq!(kind(Trap::IntegerDivisionByZero), "integer_division_by_zero");
+        assert_eq!(kind(Trap::BadSignature), "bad_signature");
+        assert_eq!(describe(Trap::MemoryOutOfBounds), "out of bounds memory access");
+    }
+
+    #[test]
+    fn a_trap_after_refused_memory_is_about_memory() {
+        let error = wasmtime::Error::from(Trap::UnreachableCodeReached);
+        assert_eq!(Failure::from_guest_error(&error, false).outcome, Outcome::Trap);
+        assert_eq!(Failure::from_guest_error(&error, true).outcome, Outcome::MemoryExceeded);
+        // Fuel that ran out is named as such all the same.
+        let error = wasmtime::Error::from(Trap::OutOfFuel);
+        assert_eq!(Failure::from_guest_error(&error, true).outcome, Outcome::FuelExhausted);
+    }
+
+    #[test]
+    fn exit_codes_are_told_apart() {
+        let exit = |code| Failure::from_guest_error(&I32Exit(code).into(), false);
+        assert_eq!(exit(0).outcome, Outcome::NoResponse);
+        assert_eq!(exit(3), Failure::new(Outcome::Trap, "exit: the guest exited with code 3"));
     }
 }

@@ -12,8 +12,11 @@ use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError};
 use wasmtime_wasi_http::Error;
 
-/// What the pipe holds at most before the guest must wait.
-const CAPACITY_BYTES: usize = 65_536;
+/// Where the pipe holds this much the guest must wait.
+const FULL_BYTES: usize = 65_536;
+
+/// What a guest may write at once, always the same: how fast the reader is must not change what the guest does.
+const CHUNK_BYTES: usize = 65_536;
 
 #[derive(Debug, Default)]
 struct State {
@@ -73,19 +76,17 @@ impl StdoutPipe {
     }
 
     fn space(&self) -> usize {
-        CAPACITY_BYTES.saturating_sub(self.lock().bytes)
+        if self.lock().bytes < FULL_BYTES { CHUNK_BYTES } else { 0 }
     }
 
-    /// Free space, at least one byte.
+    /// What may be written now.
     fn poll_space(&self, context: &mut Context<'_>) -> Poll<usize> {
         let mut state = self.lock();
-        match CAPACITY_BYTES.saturating_sub(state.bytes) {
-            0 => {
-                state.writers.push(context.waker().clone());
-                Poll::Pending
-            }
-            space => Poll::Ready(space),
+        if state.bytes < FULL_BYTES {
+            return Poll::Ready(CHUNK_BYTES);
         }
+        state.writers.push(context.waker().clone());
+        Poll::Pending
     }
 }
 
