@@ -26,7 +26,9 @@ export class RequestBody {
     this.#events = events;
     request.on("data", this.#onData);
     request.on("end", this.#onEnd);
-    // The response's `close` says that the client is gone; without a listener an aborted request would be an uncaught error.
+    // Not the request's own `close`: Node forgets the request when its response has finished, though its body may still come.
+    request.socket.on("close", this.#onClose);
+    // Without a listener an aborted request would be an uncaught error.
     request.on("error", this.#onError);
   }
 
@@ -47,6 +49,7 @@ export class RequestBody {
     this.#held = undefined;
     this.#request.off("data", this.#onData);
     this.#request.off("end", this.#onEnd);
+    this.#request.socket.off("close", this.#onClose);
     this.#request.resume();
   }
 
@@ -64,6 +67,11 @@ export class RequestBody {
   readonly #onEnd = (): void => {
     this.#ended = true;
     if (this.#held === undefined) this.#sendEnd();
+  };
+
+  /** Cut short. Where the whole answer was sent already, nothing else tells the worker that no more will come. */
+  readonly #onClose = (): void => {
+    if (!this.#ended) this.#stream.cancel();
   };
 
   readonly #onError = (): void => undefined;
