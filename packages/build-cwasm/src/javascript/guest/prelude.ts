@@ -6,6 +6,7 @@ import { bytes, canParse, from, parse, values } from './additions.ts';
 import { TextDecoderStream, TextEncoderStream } from './codec-streams.ts';
 import { beginInitialization } from './initialization.ts';
 import { keepListeners } from './listeners.ts';
+import { createFormDataMethod } from './multipart.ts';
 import { cloneResponse } from './response-clone.ts';
 
 type Immediate = ReturnType<typeof setTimeout>;
@@ -30,6 +31,10 @@ provide(globalThis, 'setImmediate', (callback: (...values: unknown[]) => void, .
   setTimeout(() => callback(...values), 0),
 );
 provide(globalThis, 'clearImmediate', (immediate: Immediate) => clearTimeout(immediate));
+
+for (const prototype of [Request.prototype, Response.prototype]) {
+  Object.defineProperty(prototype, 'formData', { configurable: true, writable: true, value: createFormDataMethod(prototype.formData) });
+}
 
 // process.env reads this name. A getter: there is no environment while the component is built.
 Object.defineProperty(globalThis, '__env__', {
