@@ -23,27 +23,23 @@ afterAll(async () => {
 
 describe('names', () => {
   test.each([
-    ['probe.cwasm', '/'],
-    ['probe', '/'],
-    ['probe/', '/'],
-    ['probe.cwasm/headers', '/headers'],
-    ['probe/headers?a=b&c', '/headers?a=b&c'],
-    ['probe?a=b', '/?a=b'],
-    ['probe.cwasm?x=.cwasm', '/?x=.cwasm'],
-    ['probe.cwasm/a%2Fb/../c', '/a%2Fb/../c'],
-    ['acme/resize.cwasm', '/'],
-    ['acme/resize.cwasm/headers?w=1', '/headers?w=1'],
-    ['gr%C3%B6%C3%9Fe%20und%20ma%C3%9F.cwasm', '/'],
-    ['v1.2/headers', '/headers'],
-    ['v1.2.cwasm/headers', '/headers'],
-    ['a.cwasm%2Fb', undefined],
-  ])('/invoke/%s reaches the function as %s', async (path, target) => {
+    ['probe.cwasm', /^HTTP\/1.1 200 /],
+    ['probe', /^HTTP\/1.1 200 /],
+    ['probe/', /^HTTP\/1.1 200 /],
+    ['probe.cwasm/headers', /"target":"\/headers"/],
+    ['probe/headers?a=b&c', /"target":"\/headers\?a=b&c"/],
+    ['probe?a=b', /^HTTP\/1.1 200 /],
+    ['probe.cwasm?x=.cwasm', /^HTTP\/1.1 200 /],
+    ['probe.cwasm/headers/../x%2Fy', /no such route/],
+    ['acme/resize.cwasm', /^HTTP\/1.1 200 /],
+    ['acme/resize.cwasm/headers?w=1', /"target":"\/headers\?w=1"/],
+    ['gr%C3%B6%C3%9Fe%20und%20ma%C3%9F.cwasm', /^HTTP\/1.1 200 /],
+    ['v1.2/headers', /"target":"\/headers"/],
+    ['v1.2.cwasm/headers?q=a%2Fb%20c', /"target":"\/headers\?q=a%2Fb%20c"/],
+  ])('/invoke/%s', async (path, expected) => {
     const connection = await connectRaw(server.port);
     connection.write(`GET /invoke/${path} HTTP/1.1\r\nhost: f\r\nconnection: close\r\n\r\n`);
-    const answer = await connection.closed;
-    if (target === undefined) expect(answer).toMatch(/^HTTP\/1.1 400 /);
-    else if (target.startsWith('/headers')) expect(answer).toContain(`"target":${JSON.stringify(target)}`);
-    else expect(answer).toMatch(target.startsWith('/?') || target === '/' ? /^HTTP\/1.1 200 / : /no such route/);
+    expect(await connection.closed).toMatch(expected);
   });
 
   test.each([
@@ -58,6 +54,7 @@ describe('names', () => {
     ['acme/../probe.cwasm', 400, 'name_invalid'],
     ['%2e%2e/probe.cwasm', 400, 'name_invalid'],
     ['%2e%2e%2fprobe.cwasm', 400, 'name_invalid'],
+    ['a.cwasm%2Fb', 400, 'name_invalid'],
     ['acme%2fresize.cwasm', 400, 'name_invalid'],
     ['acme//resize.cwasm', 400, 'name_invalid'],
     ['/probe.cwasm', 400, 'name_invalid'],

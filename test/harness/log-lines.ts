@@ -42,7 +42,7 @@ export type LogLines = {
 };
 
 const LIMIT_MS = 20_000;
-const SHOWN_LINES = 30;
+const SHOWN_LINES = 6;
 
 /** Reads lines of JSON from a stream until it ends. */
 export function collectLogLines(stream: Readable): LogLines {

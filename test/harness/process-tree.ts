@@ -65,7 +65,7 @@ export function listMountsOf(folder: string): string[] {
 /** A field of /proc/PID/status, such as `CapEff` or `VmRSS`; undefined where the process is gone. */
 export function readStatusField(pid: number, field: string): string | undefined {
   const status = readProc(pid, 'status');
-  return new RegExp(`^${field}:\\s*(.*)$`, 'm').exec(status ?? '')?.[1];
+  return new RegExp(`^${field}:[ \\t]*(.*?)[ \\t]*$`, 'm').exec(status ?? '')?.[1];
 }
 
 /** Resident memory in bytes; 0 where the process is gone. */

@@ -132,5 +132,5 @@ function launch(bucketFolder: string, folder: string, options: ServerOptions): C
 }
 
 function tail(log: LogLines): string {
-  return [...log.lines.slice(-20).map((line) => JSON.stringify(line)), ...log.other.slice(-20)].join('\n');
+  return [...log.lines.slice(-6).map((line) => JSON.stringify(line)), ...log.other.slice(-6)].join('\n');
 }

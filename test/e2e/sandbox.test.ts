@@ -1,0 +1,137 @@
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { buildGuest } from '../harness/artifacts.ts';
+import { readCommandLine, readNamespace, readStatusField, type ProcessEntry } from '../harness/process-tree.ts';
+import { makeBucket, type TestBucket } from '../harness/test-bucket.ts';
+import { startServer, type TestServer } from '../harness/test-server.ts';
+
+const NAMESPACES = ['cgroup', 'ipc', 'mnt', 'net', 'pid', 'user', 'uts'];
+const IS_ROOT = process.getuid!() === 0;
+
+let bucket: TestBucket;
+let server: TestServer;
+let all: ProcessEntry[];
+let runners: ProcessEntry[];
+let stop: () => Promise<void>;
+
+beforeAll(async () => {
+  const probe = await buildGuest('probe');
+  bucket = makeBucket({ one: probe, two: probe, command: await buildGuest('command-module') });
+  server = await startServer(bucket.path, { 'wall-ms': 600_000 });
+  // Load: requests that run and wait, in three sandboxes, while they are looked at.
+  const waiting = await Promise.all(
+    ['one', 'one', 'one', 'two', 'two'].map((name) => server.openInvoke(`${name}/answer-then-never?bytes=1`)),
+  );
+  waiting.push(await server.openInvoke('command/download?bytes=1000000000'));
+  all = server.processes();
+  runners = all.filter((entry) => entry.name === 'runner');
+  stop = async () => {
+    for (const answer of waiting) answer.destroy();
+    await Promise.all(waiting.map((answer) => server.log.invocation(answer.headers['x-playa-request-id'] as string)));
+    await server.stop();
+  };
+});
+
+afterAll(async () => {
+  await server.dispose();
+  bucket.remove();
+});
+
+test('there are the dispatcher, its spawner, bubblewraps and runners, and nothing else', () => {
+  const names = Map.groupBy(all, (entry) => entry.name);
+  expect([...names.keys()].toSorted()).toEqual(['bwrap', 'playa: spawner', 'runner']);
+  expect(names.get('playa: spawner')).toHaveLength(1);
+  expect(readCommandLine(server.pid)).toMatch(/^playa: dispatcher/);
+  // Three functions, each with a supervisor and the workers of its requests.
+  expect(runners.length).toBeGreaterThanOrEqual(3 + 6);
+  const supervisors = runners.filter(({ parent }) => all.find(({ pid }) => pid === parent)?.name === 'bwrap');
+  expect(supervisors.length).toBeGreaterThanOrEqual(3);
+});
+
+describe('every process in a sandbox', () => {
+  test('has no capability and cannot gain any', () => {
+    for (const { pid } of runners) {
+      for (const set of ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb']) {
+        expect([pid, set, readStatusField(pid, set)]).toEqual([pid, set, '0000000000000000']);
+      }
+      expect(readStatusField(pid, 'NoNewPrivs')).toBe('1');
+    }
+  });
+
+  test.runIf(IS_ROOT)('runs under a user id of its sandbox alone, which is not root', () => {
+    const own = readStatusField(server.pid, 'Uid')!;
+    const ids = new Map(runners.map(({ pid }) => [readNamespace(pid, 'pid'), readStatusField(pid, 'Uid')!]));
+    for (const uid of ids.values()) {
+      expect(uid.split('\t')).not.toContain('0');
+      expect(uid).not.toBe(own);
+    }
+    expect(new Set(ids.values()).size).toBe(ids.size);
+    for (const { pid } of runners) {
+      expect(readStatusField(pid, 'Uid')).toBe(ids.get(readNamespace(pid, 'pid')));
+      expect(readStatusField(pid, 'Groups')).toBe('');
+    }
+  });
+
+  test('is in namespaces that no other sandbox and not the server is in', () => {
+    const sandboxes = Map.groupBy(runners, ({ pid }) => readNamespace(pid, 'pid'));
+    for (const kind of NAMESPACES) {
+      const ofSandboxes = [...sandboxes.values()].map((members) => members.map(({ pid }) => readNamespace(pid, kind)));
+      for (const members of ofSandboxes) expect(new Set(members).size).toBe(1);
+      expect(new Set(ofSandboxes.flat()).size).toBe(sandboxes.size);
+      expect(ofSandboxes.flat()).not.toContain(readNamespace(server.pid, kind));
+    }
+  });
+
+  test('has no network but its own loopback', () => {
+    for (const { pid } of runners) {
+      const interfaces = readFileSync(`/proc/${pid}/net/dev`, 'utf8')
+        .split('\n')
+        .slice(2)
+        .map((line) => line.split(':')[0]!.trim())
+        .filter(Boolean);
+      expect(interfaces).toEqual(['lo']);
+      expect(readFileSync(`/proc/${pid}/net/route`, 'utf8').trim().split('\n')).toHaveLength(1);
+    }
+  });
+
+  test('sees its program and its component, read-only, and no other file', () => {
+    for (const { pid } of runners) {
+      expect(readdirSync(`/proc/${pid}/root`).toSorted()).toEqual(['in', 'runner']);
+      const mounts = readFileSync(`/proc/${pid}/mountinfo`, 'utf8')
+        .trim()
+        .split('\n')
+        .map((line) => line.split(' '));
+      expect(mounts.map((fields) => fields[4]).toSorted()).toEqual(['/', '/in', '/runner']);
+      for (const fields of mounts) expect(fields[5]!.split(',')).toContain('ro');
+      expect(readdirSync(`/proc/${pid}/root/in`).filter((name) => name !== 'component')).toEqual([]);
+    }
+  });
+
+  test('has no environment, and no open file but its sockets and its component', () => {
+    for (const { pid } of runners) {
+      // Bubblewrap itself sets PWD.
+      expect(readFileSync(`/proc/${pid}/environ`, 'utf8').replace('PWD=/\0', '')).toBe('');
+      const open = readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
+      const other = open.filter(
+        (target) =>
+          !/^(socket:|pipe:|anon_inode:|\/dev\/null)/.test(target) && !/component( \(deleted\))?$/.test(target),
+      );
+      expect(other).toEqual([]);
+    }
+  });
+
+  test('a worker holds one lane, its stderr and no other socket', () => {
+    const workers = runners.filter(({ parent }) => runners.some(({ pid }) => pid === parent));
+    expect(workers.length).toBeGreaterThanOrEqual(6);
+    for (const { pid } of workers) {
+      const isSocket = (fd: string): boolean => readlinkSync(`/proc/${pid}/fd/${fd}`).startsWith('socket:');
+      const sockets = readdirSync(`/proc/${pid}/fd`).filter((fd) => Number(fd) > 2 && isSocket(fd));
+      expect(sockets).toHaveLength(1);
+      expect(sockets).not.toContain('3');
+    }
+  });
+});
+
+test('after the stop nothing is left', async () => {
+  await stop();
+});
