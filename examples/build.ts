@@ -21,7 +21,9 @@ const EXAMPLES = [
 
 const interrupted = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.once(signal, () => interrupted.abort(new BuildError('interrupted', 'interrupted', `interrupted by ${signal}`)));
+  process.once(signal, () =>
+    interrupted.abort(new BuildError('interrupted', 'interrupted', `interrupted by ${signal}`)),
+  );
 }
 
 const { values } = parseArgs({ options: { out: { type: 'string' }, force: { type: 'boolean' } } });

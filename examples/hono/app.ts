@@ -9,7 +9,9 @@ const app = new Hono();
 app.use('/notes/*', cors());
 app.use('/notes/*', etag());
 
-app.get('/', (context) => context.text('Try /notes/1, /greet/you?times=3, POST /sum with {"numbers": [1, 2]}, or /count.\n'));
+app.get('/', (context) =>
+  context.text('Try /notes/1, /greet/you?times=3, POST /sum with {"numbers": [1, 2]}, or /count.\n'),
+);
 
 app.get('/notes/:id{[0-9]+}', (context) => {
   const id = Number(context.req.param('id'));

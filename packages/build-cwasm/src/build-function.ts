@@ -86,7 +86,11 @@ export async function buildFunction(request: BuildRequest): Promise<BuildResult>
 }
 
 /** Path of the module or component: made in the folder, or the source itself. */
-async function makeWasm({ source, progress, signal }: BuildRequest, folder: string, warnings: string[]): Promise<string> {
+async function makeWasm(
+  { source, progress, signal }: BuildRequest,
+  folder: string,
+  warnings: string[],
+): Promise<string> {
   if (source.kind === 'wat') {
     progress.step('reading the text format');
     return parseWat(source.path, folder, signal);

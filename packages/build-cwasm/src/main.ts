@@ -10,7 +10,9 @@ import type { Terminal } from './terminal.ts';
 
 const interrupted = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.once(signal, () => interrupted.abort(new BuildError('interrupted', 'interrupted', `interrupted by ${signal}`)));
+  process.once(signal, () =>
+    interrupted.abort(new BuildError('interrupted', 'interrupted', `interrupted by ${signal}`)),
+  );
 }
 
 process.exitCode = await run(process.argv.slice(2), process, interrupted.signal);
@@ -30,7 +32,8 @@ async function run(args: readonly string[], terminal: Terminal, signal: AbortSig
 }
 
 async function dispatch(args: readonly string[], terminal: Terminal, signal: AbortSignal): Promise<void> {
-  if (args.length === 0) throw new BuildError('usage', 'usage', 'name the source to build', { hint: 'See: build-cwasm --help' });
+  if (args.length === 0)
+    throw new BuildError('usage', 'usage', 'name the source to build', { hint: 'See: build-cwasm --help' });
   if (args[0] === 'inspect') {
     const { INSPECT_OPTIONS, runInspect } = await import('./commands/inspect.ts');
     const options = parseOptions(args.slice(1), INSPECT_OPTIONS);
@@ -53,7 +56,10 @@ function asBuildError(error: unknown): BuildError {
   if (error instanceof ArtifactError) return new BuildError('refused', error.reason, message, { cause: error });
   const code = (error as NodeJS.ErrnoException | null)?.code;
   if (code === 'ENOSPC' || code === 'EDQUOT') {
-    return new BuildError('output', 'disk_full', 'the disk is full', { hint: 'Make room, or set TMPDIR to another disk.', cause: error });
+    return new BuildError('output', 'disk_full', 'the disk is full', {
+      hint: 'Make room, or set TMPDIR to another disk.',
+      cause: error,
+    });
   }
   return new BuildError('internal', 'internal', message, { cause: error });
 }
@@ -61,7 +67,9 @@ function asBuildError(error: unknown): BuildError {
 function report(failure: BuildError, thrown: unknown, json: boolean, terminal: Terminal): void {
   const { code, message, hint, location, toolOutput } = failure;
   if (json) {
-    terminal.stdout.write(`${JSON.stringify({ ok: false, error: { code, exit: failure.exit, message, hint, location, toolOutput } })}\n`);
+    terminal.stdout.write(
+      `${JSON.stringify({ ok: false, error: { code, exit: failure.exit, message, hint, location, toolOutput } })}\n`,
+    );
     return;
   }
   const lines = [`${styleText('red', 'error:', { stream: process.stderr })} ${message}`];

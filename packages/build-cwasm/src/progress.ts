@@ -63,7 +63,9 @@ export function createProgress(title: string, total: number, { stream, now }: Pr
       }
     },
     warn(message) {
-      stream.write(`${moving ? ERASE_LINE : ''}${styleText('yellow', 'warning:', { stream: process.stderr })} ${message}\n`);
+      stream.write(
+        `${moving ? ERASE_LINE : ''}${styleText('yellow', 'warning:', { stream: process.stderr })} ${message}\n`,
+      );
     },
     end,
   };

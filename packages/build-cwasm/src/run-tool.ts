@@ -53,19 +53,23 @@ export async function runTool(task: ToolTask, limits: ToolLimits): Promise<ToolR
   }, limits.timeoutMs);
   limits.signal?.addEventListener('abort', killGroup, { once: true });
   try {
-    const { result, ended } = await new Promise<{ result: ToolResult | undefined; ended: string }>((resolve, reject) => {
-      let received: ToolResult | undefined;
-      child.once('message', (message: ToolResult) => {
-        received = message;
-      });
-      child.once('error', reject);
-      child.once('close', (code, signal) => resolve({ result: received, ended: signal ?? `exit code ${code}` }));
-      child.send(task);
-    });
+    const { result, ended } = await new Promise<{ result: ToolResult | undefined; ended: string }>(
+      (resolve, reject) => {
+        let received: ToolResult | undefined;
+        child.once('message', (message: ToolResult) => {
+          received = message;
+        });
+        child.once('error', reject);
+        child.once('close', (code, signal) => resolve({ result: received, ended: signal ?? `exit code ${code}` }));
+        child.send(task);
+      },
+    );
     limits.signal?.throwIfAborted();
     if (timedOut) return { ok: false, reason: 'timeout', message: output };
     if (result === undefined) return { ok: false, reason: 'crashed', message: `${ended}\n${output}`.trim() };
-    return result.ok ? { ok: true, output } : { ok: false, reason: 'failed', message: `${result.message}\n${output}`.trim() };
+    return result.ok
+      ? { ok: true, output }
+      : { ok: false, reason: 'failed', message: `${result.message}\n${output}`.trim() };
   } finally {
     clearTimeout(timer);
     limits.signal?.removeEventListener('abort', killGroup);

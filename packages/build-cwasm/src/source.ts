@@ -43,7 +43,11 @@ export async function classifySource(path: string): Promise<Source> {
   const kind = wasmKind(await readHead(absolute));
   if (kind !== undefined) return { path: absolute, kind, name };
   if (extension === '.wasm') {
-    throw new BuildError('source', 'corrupt_wasm', `${path} is not WebAssembly: its first eight bytes are of neither a module nor a component`);
+    throw new BuildError(
+      'source',
+      'corrupt_wasm',
+      `${path} is not WebAssembly: its first eight bytes are of neither a module nor a component`,
+    );
   }
   throw new BuildError('source', 'source_unknown', `${path} is of no kind that can be built`, {
     hint: 'A source is .ts, .tsx, .mts, .js, .jsx, .mjs, .wasm or .wat.',
@@ -52,7 +56,8 @@ export async function classifySource(path: string): Promise<Source> {
 
 async function checkFile(absolute: string, given: string): Promise<void> {
   const stats = await stat(absolute).catch((cause: NodeJS.ErrnoException) => {
-    const why = cause.code === 'ENOENT' || cause.code === 'ENOTDIR' ? 'does not exist' : `cannot be read (${cause.code})`;
+    const why =
+      cause.code === 'ENOENT' || cause.code === 'ENOTDIR' ? 'does not exist' : `cannot be read (${cause.code})`;
     throw new BuildError('source', 'source_missing', `${given} ${why}`, { cause });
   });
   if (stats.isDirectory()) {

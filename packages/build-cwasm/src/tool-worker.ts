@@ -5,7 +5,13 @@ import { readFile, writeFile } from 'node:fs/promises';
 
 /** What the worker is asked to do; paths are absolute. */
 export type ToolTask =
-  | { readonly tool: 'componentize'; readonly source: string; readonly wit: string; readonly world: string; readonly output: string }
+  | {
+      readonly tool: 'componentize';
+      readonly source: string;
+      readonly wit: string;
+      readonly world: string;
+      readonly output: string;
+    }
   | { readonly tool: 'parse-wat'; readonly source: string; readonly output: string };
 
 /** How it went. */

@@ -129,7 +129,8 @@ function asOneOf<const T extends string>(value: unknown, allowed: readonly T[], 
 }
 
 function asLength(value: unknown, member: string): number {
-  if (!Number.isSafeInteger(value) || (value as number) <= 0) throw malformed(`${member} is not a positive whole number`);
+  if (!Number.isSafeInteger(value) || (value as number) <= 0)
+    throw malformed(`${member} is not a positive whole number`);
   return value as number;
 }
 

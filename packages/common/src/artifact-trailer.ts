@@ -81,7 +81,10 @@ export function parseFooter(footer: Uint8Array, fileBytes: number): ArtifactLayo
   }
   const format = view.readUInt32LE(12);
   if (format !== ARTIFACT_FORMAT) {
-    throw new ArtifactError('format', `the artifact has format ${format}; this version reads format ${ARTIFACT_FORMAT}`);
+    throw new ArtifactError(
+      'format',
+      `the artifact has format ${format}; this version reads format ${ARTIFACT_FORMAT}`,
+    );
   }
   const elfBytes = view.readBigUInt64LE(0);
   const manifestBytes = view.readUInt32LE(8);

@@ -57,7 +57,9 @@ export async function readSigningKey(folder: string): Promise<SigningKey | undef
   try {
     privateKey = createPrivateKey(pem);
   } catch (cause) {
-    throw new KeyStoreError(`${path} holds no private key in PEM form; restore it, or move it away to get a new one`, { cause });
+    throw new KeyStoreError(`${path} holds no private key in PEM form; restore it, or move it away to get a new one`, {
+      cause,
+    });
   }
   if (privateKey.asymmetricKeyType !== 'ed25519') {
     throw new KeyStoreError(`${path} holds a key of type ${privateKey.asymmetricKeyType}; an Ed25519 key is needed`);
@@ -151,7 +153,9 @@ async function makeFolder(folder: string): Promise<void> {
 }
 
 async function readIfThere(path: string): Promise<string | undefined> {
-  const size = await stat(path).then((stats) => stats.size).catch(ignoreMissing);
+  const size = await stat(path)
+    .then((stats) => stats.size)
+    .catch(ignoreMissing);
   if (size === undefined) return undefined;
   if (size > MAX_PEM_BYTES) throw new KeyStoreError(`${path} is too long for a key (${size} bytes)`);
   return (await readFile(path, 'utf8').catch(ignoreMissing)) ?? undefined;

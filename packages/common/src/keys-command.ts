@@ -1,7 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
 import { parseArgs } from 'node:util';
-import { keyStoreFolder, loadTrustedKeys, openSigningKey, readSigningKey, replaceSigningKey, trustKey } from './key-store.ts';
+import {
+  keyStoreFolder,
+  loadTrustedKeys,
+  openSigningKey,
+  readSigningKey,
+  replaceSigningKey,
+  trustKey,
+} from './key-store.ts';
 import { KeyStoreError, publicPem } from './public-key.ts';
 
 /** What the command sees of its process. */
@@ -29,7 +36,12 @@ Options:
 Exit codes: 0 done, 1 the key store cannot be used, 2 wrong arguments
 `;
 
-type Parsed = { readonly words: readonly string[]; readonly folder: string; readonly json: boolean; readonly replace: boolean };
+type Parsed = {
+  readonly words: readonly string[];
+  readonly folder: string;
+  readonly json: boolean;
+  readonly replace: boolean;
+};
 
 /**
  * Runs `playa keys`.

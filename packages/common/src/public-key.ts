@@ -28,7 +28,9 @@ export function publicPem(publicKey: KeyObject): string {
 export function parsePublicKey(pem: string, origin: string): KeyObject {
   // createPublicKey would take a private key too: then one lies where only public ones belong.
   if (!pem.trimStart().startsWith('-----BEGIN PUBLIC KEY-----')) {
-    throw new KeyStoreError(`${origin} holds no public key in PEM form (-----BEGIN PUBLIC KEY-----); see: playa keys export`);
+    throw new KeyStoreError(
+      `${origin} holds no public key in PEM form (-----BEGIN PUBLIC KEY-----); see: playa keys export`,
+    );
   }
   let publicKey: KeyObject;
   try {

@@ -120,7 +120,10 @@ describe('a signed artifact', () => {
   test.each([
     ['no trusted key at all', trusting()],
     ['only another key trusted', trusting(makeKey())],
-    ['another key trusted under its id', new Map([[key.id, { id: key.id, name: 'x', publicKey: makeKey().publicKey }]])],
+    [
+      'another key trusted under its id',
+      new Map([[key.id, { id: key.id, name: 'x', publicKey: makeKey().publicKey }]]),
+    ],
   ])('is refused with %s', async (_, trusted) => {
     const trailer = await readTrailer(await fileOf('untrusted', ELF, signArtifact(UNSIGNED, key)));
     expect(reasonOfCall(() => verifyManifest(trailer.manifestBytes, trailer.signature, trusted))).toBe('signature');

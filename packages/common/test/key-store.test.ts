@@ -69,7 +69,10 @@ describe('the signing key', () => {
   test.each([
     ['is no PEM', 'nothing'],
     ['is empty', ''],
-    ['is an RSA key', generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ format: 'pem', type: 'pkcs8' })],
+    [
+      'is an RSA key',
+      generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ format: 'pem', type: 'pkcs8' }),
+    ],
     ['is far too long', 'x'.repeat(10_000)],
   ])('is refused, not replaced, when it %s', async (_, content) => {
     await openSigningKey(folder);
@@ -105,9 +108,12 @@ describe('trusted keys', () => {
     expect([...(await loadTrustedKeys(folder)).values()].map(({ name }) => name)).toEqual(['ci.main', 'mounted']);
   });
 
-  test.each(['', '.', '..', '../x', 'a/b', '-x', 'a b', 'own', 'x'.repeat(65)])('are not added as "%s"', async (name) => {
-    await expect(trustKey(folder, name, otherKeyPem())).rejects.toBeInstanceOf(KeyStoreError);
-  });
+  test.each(['', '.', '..', '../x', 'a/b', '-x', 'a b', 'own', 'x'.repeat(65)])(
+    'are not added as "%s"',
+    async (name) => {
+      await expect(trustKey(folder, name, otherKeyPem())).rejects.toBeInstanceOf(KeyStoreError);
+    },
+  );
 
   test('are not replaced by another key of the same name', async () => {
     await trustKey(folder, 'ci', otherKeyPem());

@@ -64,13 +64,17 @@ test('the help names every verb', async () => {
   for (const verb of ['list', 'create', 'export', 'trust']) expect(KEYS_HELP).toContain(`playa keys ${verb}`);
 });
 
-test.each([[[]], [['steal']], [['list', 'more']], [['trust', 'name']], [['export', '--replace']], [['list', '--unknown']]])(
-  '%j is refused as a wrong command line',
-  async (args) => {
-    const { code, stderr } = await run(args);
-    expect([code, stderr.includes('playa keys')]).toEqual([2, true]);
-  },
-);
+test.each([
+  [[]],
+  [['steal']],
+  [['list', 'more']],
+  [['trust', 'name']],
+  [['export', '--replace']],
+  [['list', '--unknown']],
+])('%j is refused as a wrong command line', async (args) => {
+  const { code, stderr } = await run(args);
+  expect([code, stderr.includes('playa keys')]).toEqual([2, true]);
+});
 
 test.each([
   [['export'], 'no signing key'],

@@ -34,10 +34,15 @@ export async function runInspect(options: ParsedOptions, terminal: Terminal): Pr
   if (path === undefined || more.length > 0) {
     throw new BuildError('usage', 'usage', 'name one artifact to inspect', { hint: 'build-cwasm inspect FILE' });
   }
-  const { trailer, signedBy, refusal } = await inspectArtifact(path, options.text('keys') ?? keyStoreFolder(terminal.env));
+  const { trailer, signedBy, refusal } = await inspectArtifact(
+    path,
+    options.text('keys') ?? keyStoreFolder(terminal.env),
+  );
   if (options.isSet('json')) {
     const { manifest } = trailer;
-    terminal.stdout.write(`${JSON.stringify({ ok: refusal === undefined, signedBy: signedBy ?? null, refusal: refusal ?? null, manifest })}\n`);
+    terminal.stdout.write(
+      `${JSON.stringify({ ok: refusal === undefined, signedBy: signedBy ?? null, refusal: refusal ?? null, manifest })}\n`,
+    );
   } else {
     terminal.stdout.write(`${JSON.stringify(trailer.manifest, null, 2)}\n`);
     const verdict = refusal ?? `signature and code hold; signed by the trusted key "${signedBy}"`;
@@ -62,10 +67,15 @@ export async function inspectArtifact(path: string, keysFolder: string): Promise
   }
 }
 
-async function check(trailer: ArtifactTrailer, handle: FileHandle, keysFolder: string): Promise<Omit<Inspection, 'trailer'>> {
+async function check(
+  trailer: ArtifactTrailer,
+  handle: FileHandle,
+  keysFolder: string,
+): Promise<Omit<Inspection, 'trailer'>> {
   let signedBy: string;
   try {
-    signedBy = verifyManifest(trailer.manifestBytes, trailer.signature, await loadTrustedKeys(keysFolder)).trustedKey.name;
+    signedBy = verifyManifest(trailer.manifestBytes, trailer.signature, await loadTrustedKeys(keysFolder)).trustedKey
+      .name;
   } catch (error) {
     if (!(error instanceof ArtifactError)) throw error;
     return { signedBy: undefined, refusal: error.message };

@@ -25,7 +25,13 @@ export async function compileWasm(
 ): Promise<void> {
   signal?.throwIfAborted();
   // Exactly the settings of the runner; --target keeps the features of this machine's processor out.
-  const { failed, timedOut, exitCode, signal: killedBy, stderr } = await execa(
+  const {
+    failed,
+    timedOut,
+    exitCode,
+    signal: killedBy,
+    stderr,
+  } = await execa(
     wasmtime,
     [
       ...['compile', '-C', 'cache=n', '-W', 'fuel=1,epoch-interruption=y', '--target', target.triple],
@@ -45,7 +51,9 @@ export async function compileWasm(
   signal?.throwIfAborted();
   if (!failed) return;
   if (timedOut) {
-    throw new BuildError('toolchain', 'compile_failed', `compiling did not end within ${COMPILE_TIMEOUT_MS / 1000} s`, { toolOutput: stderr });
+    throw new BuildError('toolchain', 'compile_failed', `compiling did not end within ${COMPILE_TIMEOUT_MS / 1000} s`, {
+      toolOutput: stderr,
+    });
   }
   if (/No space left on device|os error 28/.test(stderr)) {
     throw new BuildError('output', 'disk_full', 'the disk of the output folder is full', { toolOutput: stderr });
@@ -57,12 +65,19 @@ export async function compileWasm(
     });
   }
   if (/failed to write output/.test(stderr)) {
-    throw new BuildError('output', 'output_unwritable', 'the compiler cannot write to the output folder', { toolOutput: stderr });
+    throw new BuildError('output', 'output_unwritable', 'the compiler cannot write to the output folder', {
+      toolOutput: stderr,
+    });
   }
   const reason = lastCause(stderr);
-  throw new BuildError('source', 'invalid_wasm', `the compiler refuses the WebAssembly: ${reason ?? `exit code ${exitCode}`}`, {
-    toolOutput: stderr,
-  });
+  throw new BuildError(
+    'source',
+    'invalid_wasm',
+    `the compiler refuses the WebAssembly: ${reason ?? `exit code ${exitCode}`}`,
+    {
+      toolOutput: stderr,
+    },
+  );
 }
 
 /** The innermost of the causes that wasmtime prints as "0: …" lines, else its first line. */

@@ -29,10 +29,15 @@ export function chooseTarget(triple: string | undefined, cpu: string | undefined
   const chosen = triple ?? TRIPLES[hostArchitecture];
   const known = Object.values(TRIPLES);
   if (chosen === undefined || !known.includes(chosen)) {
-    throw new BuildError('usage', 'bad_option', `--target ${chosen ?? hostArchitecture} is not one of ${known.join(', ')}`);
+    throw new BuildError(
+      'usage',
+      'bad_option',
+      `--target ${chosen ?? hostArchitecture} is not one of ${known.join(', ')}`,
+    );
   }
   const level = CPU_LEVELS.find((candidate) => candidate === (cpu ?? 'baseline'));
-  if (level === undefined) throw new BuildError('usage', 'bad_option', `--cpu ${cpu} is not one of ${CPU_LEVELS.join(', ')}`);
+  if (level === undefined)
+    throw new BuildError('usage', 'bad_option', `--cpu ${cpu} is not one of ${CPU_LEVELS.join(', ')}`);
   if (level !== 'baseline' && !chosen.startsWith('x86_64-')) {
     throw new BuildError('usage', 'bad_option', `--cpu ${level} does not go with --target ${chosen}; use baseline`);
   }

@@ -34,11 +34,20 @@ export async function findWasmtime({ option, env, builtPath }: WasmtimeSearch): 
     if (version === WASMTIME_VERSION) return path;
     const origin = option === undefined ? 'PLAYA_WASMTIME' : '--wasmtime';
     if (version === undefined) {
-      throw new BuildError('toolchain', 'wasmtime_missing', `${origin} names ${path}, which is no wasmtime command that runs here`);
+      throw new BuildError(
+        'toolchain',
+        'wasmtime_missing',
+        `${origin} names ${path}, which is no wasmtime command that runs here`,
+      );
     }
-    throw new BuildError('toolchain', 'wasmtime_version', `${path} is wasmtime ${version}; exactly ${WASMTIME_VERSION} is needed`, {
-      hint: 'The runner loads only what was compiled by its own version.',
-    });
+    throw new BuildError(
+      'toolchain',
+      'wasmtime_version',
+      `${path} is wasmtime ${version}; exactly ${WASMTIME_VERSION} is needed`,
+      {
+        hint: 'The runner loads only what was compiled by its own version.',
+      },
+    );
   }
   const others: string[] = [];
   for (const path of [builtPath, ...onPath(env)]) {
@@ -48,9 +57,16 @@ export async function findWasmtime({ option, env, builtPath }: WasmtimeSearch): 
   }
   const hint = `Build it with: npm start (set-up builds it once), or put wasmtime ${WASMTIME_VERSION} on PATH, or name one with --wasmtime.`;
   if (others.length > 0) {
-    throw new BuildError('toolchain', 'wasmtime_version', `wasmtime ${WASMTIME_VERSION} is needed, but ${others.join(', ')}`, { hint });
+    throw new BuildError(
+      'toolchain',
+      'wasmtime_version',
+      `wasmtime ${WASMTIME_VERSION} is needed, but ${others.join(', ')}`,
+      { hint },
+    );
   }
-  throw new BuildError('toolchain', 'wasmtime_missing', `there is no wasmtime command; ${WASMTIME_VERSION} is needed`, { hint });
+  throw new BuildError('toolchain', 'wasmtime_missing', `there is no wasmtime command; ${WASMTIME_VERSION} is needed`, {
+    hint,
+  });
 }
 
 function onPath(env: NodeJS.ProcessEnv): string[] {
@@ -67,7 +83,11 @@ async function versionOf(path: string): Promise<string | undefined> {
   } catch {
     return undefined;
   }
-  const { failed, stdout } = await execa(path, ['--version'], { reject: false, timeout: VERSION_TIMEOUT_MS, stdin: 'ignore' });
+  const { failed, stdout } = await execa(path, ['--version'], {
+    reject: false,
+    timeout: VERSION_TIMEOUT_MS,
+    stdin: 'ignore',
+  });
   if (failed) return undefined;
   return /^wasmtime(?:-cli)? (\S+)/.exec(stdout)?.[1];
 }

@@ -22,13 +22,17 @@ export async function parseWat(path: string, folder: string, signal?: AbortSigna
   );
   if (report.ok) return output;
   if (report.reason !== 'failed') {
-    throw new BuildError('toolchain', 'tool_failed', `the text could not be converted (${report.reason})`, { toolOutput: report.message });
+    throw new BuildError('toolchain', 'tool_failed', `the text could not be converted (${report.reason})`, {
+      toolOutput: report.message,
+    });
   }
   // "expected `(`\n     --> <anon>:3:9\n      |\n    3 | …"
   const place = /-->\s*\S*?:(\d+):(\d+)\n([\s\S]*)/.exec(report.message);
   const message = report.message.split('\n')[0]!.replace(/^error: /, '');
   throw new BuildError('source', 'syntax_error', message, {
-    ...(place === null ? {} : { location: { file: path, line: Number(place[1]), column: Number(place[2]), excerpt: place[3]!.trimEnd() } }),
+    ...(place === null
+      ? {}
+      : { location: { file: path, line: Number(place[1]), column: Number(place[2]), excerpt: place[3]!.trimEnd() } }),
     toolOutput: report.message,
   });
 }

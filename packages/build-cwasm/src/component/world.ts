@@ -42,22 +42,36 @@ export function detectWorld(bytes: Uint8Array): WorldReport {
       cause,
     });
   }
-  throw new BuildError('source', 'corrupt_wasm', 'this is not WebAssembly: its first eight bytes are of neither a module nor a component');
+  throw new BuildError(
+    'source',
+    'corrupt_wasm',
+    'this is not WebAssembly: its first eight bytes are of neither a module nor a component',
+  );
 }
 
 function detectComponentWorld(component: ComponentInterface): WorldReport {
   const world = WORLD_EXPORTS.find(([pattern]) => component.exports.some((name) => pattern.test(name)))?.[1];
   if (world === undefined) {
     const exported = component.exports.length === 0 ? 'nothing' : component.exports.join(', ');
-    throw new BuildError('source', 'wrong_world', `the component exports ${exported}, so the platform would not know how to call it`, {
-      hint: `A function exports one of: ${CALLABLE}.`,
-    });
+    throw new BuildError(
+      'source',
+      'wrong_world',
+      `the component exports ${exported}, so the platform would not know how to call it`,
+      {
+        hint: `A function exports one of: ${CALLABLE}.`,
+      },
+    );
   }
   const missing = component.imports.filter((name) => !PROVIDED_IMPORT.test(name));
   if (missing.length > 0) {
-    throw new BuildError('source', 'missing_import', `the component imports ${missing.join(', ')}, which the platform does not provide`, {
-      hint: 'A function may import the released interfaces of wasi:cli, clocks, filesystem, http, io, random and sockets, 0.2 and 0.3.',
-    });
+    throw new BuildError(
+      'source',
+      'missing_import',
+      `the component imports ${missing.join(', ')}, which the platform does not provide`,
+      {
+        hint: 'A function may import the released interfaces of wasi:cli, clocks, filesystem, http, io, random and sockets, 0.2 and 0.3.',
+      },
+    );
   }
   return { world, warnings: component.modules.flatMap(checkAdaptedModule) };
 }
@@ -68,10 +82,19 @@ function detectComponentWorld(component: ComponentInterface): WorldReport {
  */
 function checkAdaptedModule(module: CoreModule): string[] {
   if (!module.importedModules.includes('wasi_snapshot_preview1') || module.exports.includes('cabi_realloc')) return [];
-  if (module.producers.includes('go') || module.customSections.includes('go:buildid') || module.customSections.includes('go.buildid')) {
-    throw new BuildError('source', 'adapter_hazard', 'the component was made from a Go module by a wasip1 adapter, which dies at run time: the Go runtime overwrites the memory of the adapter', {
-      hint: 'Give build-cwasm the module itself, as go build wrote it with GOOS=wasip1: it is kept a module.',
-    });
+  if (
+    module.producers.includes('go') ||
+    module.customSections.includes('go:buildid') ||
+    module.customSections.includes('go.buildid')
+  ) {
+    throw new BuildError(
+      'source',
+      'adapter_hazard',
+      'the component was made from a Go module by a wasip1 adapter, which dies at run time: the Go runtime overwrites the memory of the adapter',
+      {
+        hint: 'Give build-cwasm the module itself, as go build wrote it with GOOS=wasip1: it is kept a module.',
+      },
+    );
   }
   const tolerant = module.producers.some((producer) => /clang|rust|zig|tinygo/.test(producer));
   if (tolerant) return [];
@@ -83,23 +106,38 @@ function checkAdaptedModule(module: CoreModule): string[] {
 function checkCommandModule(module: CoreModule): WorldReport {
   const foreign = module.importedModules.filter((name) => name !== 'wasi_snapshot_preview1');
   if (foreign.length > 0) {
-    throw new BuildError('source', 'not_wasip1', `the module imports from ${foreign.map((name) => `"${name}"`).join(', ')}, but only wasi_snapshot_preview1 is there for a core module`, {
-      hint: foreign.includes('wasi_unstable')
-        ? 'It was built for the predecessor of wasip1; build it with a newer toolchain.'
-        : 'Build it for wasip1 (wasm32-wasip1, GOOS=wasip1), or as a component.',
-    });
+    throw new BuildError(
+      'source',
+      'not_wasip1',
+      `the module imports from ${foreign.map((name) => `"${name}"`).join(', ')}, but only wasi_snapshot_preview1 is there for a core module`,
+      {
+        hint: foreign.includes('wasi_unstable')
+          ? 'It was built for the predecessor of wasip1; build it with a newer toolchain.'
+          : 'Build it for wasip1 (wasm32-wasip1, GOOS=wasip1), or as a component.',
+      },
+    );
   }
   if (!module.exports.includes('_start')) {
-    throw new BuildError('source', 'not_a_command', 'the module exports no _start function, so it is a library and no command', {
-      hint: module.exports.includes('_initialize')
-        ? 'It was built as a reactor; build it as a program with a main function.'
-        : 'Build it for wasip1 as a program with a main function.',
-    });
+    throw new BuildError(
+      'source',
+      'not_a_command',
+      'the module exports no _start function, so it is a library and no command',
+      {
+        hint: module.exports.includes('_initialize')
+          ? 'It was built as a reactor; build it as a program with a main function.'
+          : 'Build it for wasip1 as a program with a main function.',
+      },
+    );
   }
   if (!module.exports.includes('memory')) {
-    throw new BuildError('source', 'not_a_command', 'the module does not export its memory, so WASI could not reach it', {
-      hint: 'Export the memory under the name "memory".',
-    });
+    throw new BuildError(
+      'source',
+      'not_a_command',
+      'the module does not export its memory, so WASI could not reach it',
+      {
+        hint: 'Export the memory under the name "memory".',
+      },
+    );
   }
   return { world: 'module', warnings: [] };
 }

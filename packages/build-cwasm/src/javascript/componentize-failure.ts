@@ -11,16 +11,22 @@ const TOP_LEVEL_HINT =
   'Top-level code runs once, when the function is built. Move the call into the handler, or into a function that the handler calls.';
 const HANDLER_HINT =
   'Write one of: export default { fetch(request, env, ctx) { … } }, export default function (request, env, ctx) { … }, or addEventListener("fetch", …).';
-const MEMORY_HINT = 'Building a JavaScript function takes about 1 GB of memory: build on a machine with more, or one function at a time.';
+const MEMORY_HINT =
+  'Building a JavaScript function takes about 1 GB of memory: build on a machine with more, or one function at a time.';
 
 /** Turns what the component tool says into a BuildError that names the cause in the user's words. */
 export function componentizeFailure(report: ToolReport & { ok: false }, bundle: Bundle, timeoutMs: number): BuildError {
   const toolOutput = report.message;
   if (report.reason === 'timeout') {
-    return new BuildError('source', 'top_level_timeout', `the function's top-level code did not end within ${timeoutMs / 1000} s`, {
-      hint: 'Look for an endless loop outside the handler; on a very slow machine, try again when nothing else runs.',
-      toolOutput,
-    });
+    return new BuildError(
+      'source',
+      'top_level_timeout',
+      `the function's top-level code did not end within ${timeoutMs / 1000} s`,
+      {
+        hint: 'Look for an endless loop outside the handler; on a very slow machine, try again when nothing else runs.',
+        toolOutput,
+      },
+    );
   }
   if (/ENOSPC|No space left on device/.test(toolOutput)) {
     return new BuildError('output', 'disk_full', 'the disk of the folder for temporary files is full', { toolOutput });
@@ -33,7 +39,10 @@ export function componentizeFailure(report: ToolReport & { ok: false }, bundle: 
     return new BuildError('source', 'top_level_call', message, { hint: TOP_LEVEL_HINT, toolOutput });
   }
   if (/SIGKILL|allocation failed|out of memory/i.test(toolOutput)) {
-    return new BuildError('toolchain', 'out_of_memory', 'making the component ran out of memory', { hint: MEMORY_HINT, toolOutput });
+    return new BuildError('toolchain', 'out_of_memory', 'making the component ran out of memory', {
+      hint: MEMORY_HINT,
+      toolOutput,
+    });
   }
   return new BuildError('toolchain', 'componentize_failed', 'the component could not be made', {
     hint: 'The output of the tool follows. A call at the top level of a module is the most frequent cause.',
@@ -64,7 +73,8 @@ function topLevelException(thrown: string, toolOutput: string, bundle: Bundle): 
   }
   const message = `the function's top-level code threw ${thrown}`;
   if (thrown.includes('in regular expression')) {
-    const hint = 'The engine reads no \\p{…} and no flag v. Literals are rewritten while building, patterns in strings cannot be: use a literal.';
+    const hint =
+      'The engine reads no \\p{…} and no flag v. Literals are rewritten while building, patterns in strings cannot be: use a literal.';
     return new BuildError('source', 'top_level_error', message, { ...facts, hint });
   }
   if (/^ReferenceError: \S+ is not defined/.test(thrown)) {

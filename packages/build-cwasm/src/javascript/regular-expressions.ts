@@ -1,7 +1,11 @@
 import rewritePattern from 'regexpu-core';
 import { parseAst } from 'rolldown/parseAst';
 
-type Literal = { readonly start: number; readonly end: number; readonly regex: { readonly pattern: string; readonly flags: string } };
+type Literal = {
+  readonly start: number;
+  readonly end: number;
+  readonly regex: { readonly pattern: string; readonly flags: string };
+};
 
 /**
  * Rewrites the regular expression literals that the engine does not read, those with Unicode properties (`\p{L}`) and with

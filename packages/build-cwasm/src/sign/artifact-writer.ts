@@ -72,11 +72,15 @@ async function publish(
 async function checkOutput(output: string, folder: string): Promise<void> {
   const present = await stat(output).catch(() => undefined);
   if (present?.isDirectory()) {
-    throw new BuildError('output', 'output_is_folder', `${output} is a folder`, { hint: 'Name a file: -o FOLDER/NAME.cwasm' });
+    throw new BuildError('output', 'output_is_folder', `${output} is a folder`, {
+      hint: 'Name a file: -o FOLDER/NAME.cwasm',
+    });
   }
   const parent = await stat(folder).catch(() => undefined);
   if (!parent?.isDirectory()) {
-    throw new BuildError('output', 'output_unwritable', `the folder ${folder} does not exist`, { hint: `Make it: mkdir -p ${folder}` });
+    throw new BuildError('output', 'output_unwritable', `the folder ${folder} does not exist`, {
+      hint: `Make it: mkdir -p ${folder}`,
+    });
   }
   await access(folder, constants.W_OK).catch((cause: NodeJS.ErrnoException) => {
     throw unwritable(output, cause);
@@ -87,5 +91,7 @@ function unwritable(output: string, cause: NodeJS.ErrnoException): BuildError {
   if (cause.code === 'ENOSPC' || cause.code === 'EDQUOT') {
     return new BuildError('output', 'disk_full', `${output} cannot be written: the disk is full`, { cause });
   }
-  return new BuildError('output', 'output_unwritable', `${output} cannot be written (${cause.code ?? cause.message})`, { cause });
+  return new BuildError('output', 'output_unwritable', `${output} cannot be written (${cause.code ?? cause.message})`, {
+    cause,
+  });
 }

@@ -27,13 +27,16 @@ export function listenNatively(listener: FetchListener): void {
 
 /** Puts the keeping versions of addEventListener and removeEventListener in place. */
 export function keepListeners(): void {
-  target.addEventListener = function addEventListener(type, listener, options) {
-    if (type !== 'fetch') return addNative.call(globalThis, type, listener, options);
-    if (!fetchListeners.includes(listener)) fetchListeners.push(listener);
-  };
-  target.removeEventListener = function removeEventListener(type, listener, options) {
-    if (type !== 'fetch') return removeNative?.call(globalThis, type, listener, options);
-    const index = fetchListeners.indexOf(listener);
-    if (index >= 0) fetchListeners.splice(index, 1);
-  };
+  Object.assign(target, { addEventListener, removeEventListener });
+}
+
+function addEventListener(type: string, listener: FetchListener, options?: unknown): void {
+  if (type !== 'fetch') return addNative.call(globalThis, type, listener, options);
+  if (!fetchListeners.includes(listener)) fetchListeners.push(listener);
+}
+
+function removeEventListener(type: string, listener: FetchListener, options?: unknown): void {
+  if (type !== 'fetch') return removeNative?.call(globalThis, type, listener, options);
+  const index = fetchListeners.indexOf(listener);
+  if (index >= 0) fetchListeners.splice(index, 1);
 }

@@ -27,13 +27,17 @@ provide(ReadableStream.prototype, Symbol.asyncIterator, values);
 provide(globalThis, 'TextEncoderStream', TextEncoderStream);
 provide(globalThis, 'TextDecoderStream', TextDecoderStream);
 provide(globalThis, 'navigator', Object.freeze({ userAgent: 'Playa' }));
-provide(globalThis, 'setImmediate', (callback: (...values: unknown[]) => void, ...values: unknown[]): Immediate =>
-  setTimeout(() => callback(...values), 0),
+provide(globalThis, 'setImmediate', (callback: (...rest: unknown[]) => void, ...rest: unknown[]): Immediate =>
+  setTimeout(() => callback(...rest), 0),
 );
 provide(globalThis, 'clearImmediate', (immediate: Immediate) => clearTimeout(immediate));
 
 for (const prototype of [Request.prototype, Response.prototype]) {
-  Object.defineProperty(prototype, 'formData', { configurable: true, writable: true, value: createFormDataMethod(prototype.formData) });
+  Object.defineProperty(prototype, 'formData', {
+    configurable: true,
+    writable: true,
+    value: createFormDataMethod(prototype.formData),
+  });
 }
 
 // process.env reads this name. A getter: there is no environment while the component is built.

@@ -64,7 +64,11 @@ function callListeners(event: FetchEvent): Handler {
   };
 }
 
-async function answer(event: FetchEvent, handler: Handler, readEnvironment: () => [string, string][]): Promise<Response> {
+async function answer(
+  event: FetchEvent,
+  handler: Handler,
+  readEnvironment: () => [string, string][],
+): Promise<Response> {
   try {
     const response = await handler(event.request, Object.fromEntries(readEnvironment()), contextOf(event));
     if (!(response instanceof Response)) {
@@ -89,7 +93,9 @@ function contextOf(event: FetchEvent): Context {
 
 function describe(value: unknown): string {
   if (value === null || value === undefined) return String(value);
-  return typeof value === 'object' ? `an object (${value.constructor?.name ?? 'without prototype'})` : `a ${typeof value}`;
+  return typeof value === 'object'
+    ? `an object (${value.constructor?.name ?? 'without prototype'})`
+    : `a ${typeof value}`;
 }
 
 /** Writes an error, its stack and its causes to stderr. */
