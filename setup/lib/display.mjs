@@ -92,23 +92,34 @@ function createTerminalDisplay({ stream, now }) {
  */
 function createPlainDisplay({ stream, now, plainIntervalMs = 15_000 }) {
   const print = (/** @type {string} */ line) => stream.write(`${line}\n`);
+  /** @type {Set<NodeJS.Timeout>} */
+  const timers = new Set();
   return {
     note: print,
     begin: (name) => {
       const startedAt = now();
-      let printedAt = -Infinity;
+      let text = '';
+      const printNews = () => print(lineOf('…', name, text, now() - startedAt));
+      // Also when there is nothing new: a tool that waits for another is silent, and silence looks like a hang.
+      const timer = setInterval(printNews, plainIntervalMs).unref();
+      timers.add(timer);
+      const end = (/** @type {string} */ sign, /** @type {string} */ how) => {
+        clearInterval(timer);
+        print(lineOf(sign, name, how, now() - startedAt));
+      };
       return {
-        update: (text) => {
-          if (now() - printedAt >= plainIntervalMs) {
-            printedAt = now();
-            print(lineOf('…', name, text, now() - startedAt));
+        update: (news) => {
+          const isFirst = text === '';
+          text = news;
+          if (isFirst) {
+            printNews();
           }
         },
-        done: (text) => print(lineOf('✓', name, text, now() - startedAt)),
-        failed: (how) => print(lineOf('✗', name, how, now() - startedAt)),
+        done: (how) => end('✓', how),
+        failed: (how) => end('✗', how),
       };
     },
-    close: () => undefined,
+    close: () => timers.forEach(clearInterval),
   };
 }
 

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { createDisplay, formatDuration } from '../../setup/lib/display.mjs';
 
 function stream(
@@ -28,20 +28,28 @@ function screen(written: string): string[] {
 }
 
 describe('without a terminal', () => {
-  test('news comes at once, then every so often, then the end; and no control character', () => {
-    let time = 0;
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  test('news comes at once, then every so often, also when there is none, then the end; and no control character', () => {
     const out = stream(false);
-    const display = createDisplay({ stream: out, now: () => time, plainIntervalMs: 15_000 });
+    const display = createDisplay({ stream: out, now: () => performance.now(), plainIntervalMs: 15_000 });
     const step = display.begin('runner');
-    for (; time <= 40_000; time += 1_000) step.update(`compiling ${time / 1_000}/220`);
+    for (let second = 0; second < 31; second += 1) {
+      step.update(`compiling ${second}/220`);
+      vi.advanceTimersByTime(1_000);
+    }
+    vi.advanceTimersByTime(15_000);
     step.done('built');
     display.note('all there');
     display.close();
+    vi.advanceTimersByTime(60_000);
     expect(out.written.split('\n').map((line) => line.replaceAll(/ +/g, ' '))).toEqual([
       '… runner compiling 0/220',
-      '… runner compiling 15/220 (15s)',
-      '… runner compiling 30/220 (30s)',
-      '✓ runner built (41s)',
+      '… runner compiling 14/220 (15s)',
+      '… runner compiling 29/220 (30s)',
+      '… runner compiling 30/220 (45s)',
+      '✓ runner built (46s)',
       'all there',
       '',
     ]);
