@@ -43,7 +43,8 @@ export type PlayaServer = {
  * Starts the server: state folder, spawner, pools, catalogue, HTTP. Resolves when it can answer.
  * @throws {ConfigError} for what the operator has to change.
  */
-export async function serve(config: Config, { log, flush }: OpenLogger): Promise<PlayaServer> {
+export async function serve(config: Config, logger: OpenLogger): Promise<PlayaServer> {
+  const { log, flush } = logger;
   const nowMs = (): number => performance.now();
   const bucketFolder = resolve(config.bucket);
   if (!(await stat(bucketFolder).catch(() => undefined))?.isDirectory()) {
@@ -116,7 +117,7 @@ export async function serve(config: Config, { log, flush }: OpenLogger): Promise
   let inFlight = 0;
   let draining = false;
   let onIdle: (() => void) | undefined;
-  const writeAccount = createAccessLog(log, config.isolation, nowMs);
+  const writeAccount = createAccessLog(logger, config.isolation, nowMs);
   const deps: RequestDeps = {
     artifacts,
     lender,

@@ -1,12 +1,27 @@
-import type { Logger } from "pino";
+import { stdSerializers } from "pino";
 import type { Invocation } from "../lifecycle/invocation.ts";
 import { OUTCOMES } from "../outcome/registry.ts";
+import type { OpenLogger } from "./logger.ts";
 
-/** Writes one line for each invocation: what it was, how it ended, what it took and what it used. */
-export function createAccessLog(log: Logger, isolation: string, nowMs: () => number): (invocation: Invocation) => void {
+/**
+ * Writes one line for each invocation: what it was, how it ended, what it took and what it used.
+ *
+ * The line is made by one call of `JSON.stringify` and not by the logger, member by member: that was nearly half of all garbage of a request.
+ */
+export function createAccessLog(
+  logger: OpenLogger,
+  isolation: string,
+  nowMs: () => number,
+): (invocation: Invocation) => void {
+  const { levels } = logger.log;
   return (invocation) => {
     const { done, endedWorker, request, response } = invocation;
+    // Only the platform's own failures are errors of the platform.
+    const level = OUTCOMES[invocation.outcome].blame === "platform" ? "error" : "info";
+    if (!logger.log.isLevelEnabled(level)) return;
     const line = {
+      level: levels.values[level],
+      time: new Date().toISOString(),
       reqId: invocation.requestId,
       function: invocation.functionName,
       method: request.method,
@@ -31,12 +46,15 @@ export function createAccessLog(log: Logger, isolation: string, nowMs: () => num
       workerSignal: endedWorker?.signal || undefined,
       requestBytes: invocation.requestBytes,
       responseBytes: invocation.responseBytes,
-      err: invocation.error,
+      err: invocation.error === undefined ? undefined : describeError(invocation.error),
+      msg: "invocation",
     };
-    // Only the platform's own failures are errors of the platform.
-    if (OUTCOMES[invocation.outcome].blame === "platform") log.error(line, "invocation");
-    else log.info(line, "invocation");
+    logger.writeLine(`${JSON.stringify(line)}\n`);
   };
+}
+
+function describeError(error: unknown): object {
+  return error instanceof Error ? stdSerializers.err(error) : { message: String(error) };
 }
 
 function round(ms: number): number {
