@@ -1,8 +1,10 @@
 // A real component, made of fixtures/behaviour.ts, behind the real server.
 import { createHash, generateKeyPairSync, randomBytes, sign } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { buildFunction } from '../../../test/harness/artifacts.ts';
+import { PROJECT } from '../../../test/harness/project.ts';
 import { makeBucket, type TestBucket } from '../../../test/harness/test-bucket.ts';
 import { startServer, type TestServer } from '../../../test/harness/test-server.ts';
 
@@ -131,6 +133,14 @@ describe('the engine with what build-cwasm adds', () => {
     expect((await server.invoke(`behaviour.cwasm${path}`)).text).toBe(expected);
   });
 
+  test('has every global and method that the types package declares', async () => {
+    const declared = declaredPaths();
+    expect(declared).toEqual(
+      expect.arrayContaining(['fetch', 'Response.prototype.clone', 'URL.canParse', 'console.table']),
+    );
+    expect(await json('/missing', { body: JSON.stringify([...declared, 'WebSocket']) })).toEqual(['WebSocket']);
+  });
+
   test('is random at each request, also by methods kept at the top level', async () => {
     const [first, second] = [await json('/random'), await json('/random')] as [unknown[], unknown[]];
     first.forEach((value, index) => expect(value).not.toBe(second[index]));
@@ -176,6 +186,31 @@ describe('listeners for "fetch"', () => {
     expect(await stderrOf(answer.requestId)).toContain(reason);
   });
 });
+
+/** Globals, their static members and the members of their instances, as packages/types/globals declares them. */
+function declaredPaths(): string[] {
+  const folder = join(PROJECT.root, 'packages/types/globals');
+  const text = readdirSync(folder)
+    .map((file) => readFileSync(join(folder, file), 'utf8'))
+    .join('\n');
+  const members = new Map<string, string[]>();
+  for (const [, name, block] of text.matchAll(/^interface (\w+).*?\{\n(.*?)^\}/gms))
+    members.set(name!, memberNames(block!));
+  const paths = [...text.matchAll(/^declare function (\w+)/gm)].map((match) => match[1]!);
+  for (const [, name, type, block] of text.matchAll(/^declare var (\w+): (\w*)(?:\{\n(.*?)^\};)?/gms)) {
+    paths.push(name!, ...memberNames(block ?? '').map((member) => `${name}.${member}`));
+    for (const member of members.get(type!) ?? []) paths.push(`${name}.${member}`);
+    if (block?.includes('prototype:'))
+      for (const member of members.get(name!) ?? []) paths.push(`${name}.prototype.${member}`);
+  }
+  // Those two belong to each instance of the stand-ins for what the engine lacks, not to their prototypes.
+  return paths.filter((path) => !/^Text(?:En|De)coderStream\.prototype\./.test(path));
+}
+
+function memberNames(block: string): string[] {
+  const names = [...block.matchAll(/^ {2}(?:readonly )?(\w+)\??[(:<]/gm)].map((match) => match[1]!);
+  return names.filter((name) => name !== 'new' && name !== 'prototype');
+}
 
 function digestOf(bytes: Buffer): string {
   return createHash('sha256').update(bytes).digest('hex');
