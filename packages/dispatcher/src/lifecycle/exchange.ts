@@ -117,8 +117,10 @@ class Exchange implements ResponseSink {
     this.#invocation.loadUs = this.#lease.bound.takeLoadUs();
     if (this.#settled) return;
     const failure = this.#failure ?? failureOf(done);
+    // Cutting the connection for a failure of this side looks like a client that went away, and is none.
+    const left = this.#failure === undefined && done.outcome === "cancelled" && this.#invocation.clientGone;
     if (failure === undefined) this.#answer.complete(done);
-    else if (done.outcome === "cancelled" && this.#invocation.clientGone) this.#invocation.outcome = "client_gone";
+    else if (left) this.#invocation.outcome = "client_gone";
     else this.#answer.fail(failure);
     this.#finish("answered");
   }

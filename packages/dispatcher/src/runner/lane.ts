@@ -15,8 +15,10 @@ const COPY_LIMIT_BYTES = 8 * 1024;
 /** What a lane tells its runner. */
 export type LaneOwner = {
   nextStreamNumber: () => number;
-  /** The peer broke the protocol, or the socket failed: the runner is done for. */
+  /** The peer broke the protocol: the runner is done for. */
   fail: (error: Error) => void;
+  /** The socket is closed; most likely the runner has ended. */
+  closed: (error: Error) => void;
 };
 
 /** One socket of a runner, on which a worker takes invocations. */
@@ -43,8 +45,8 @@ export class Lane {
     this.#socket = socket;
     this.#owner = owner;
     socket.on("data", (chunk: Buffer) => this.#read(chunk));
-    socket.on("error", (error) => owner.fail(error));
-    socket.on("close", () => owner.fail(new Error(`lane ${index} closed`)));
+    socket.on("error", (error) => owner.closed(error));
+    socket.on("close", () => owner.closed(new Error(`lane ${index} closed`)));
     socket.resume();
   }
 

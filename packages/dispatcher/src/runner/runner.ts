@@ -28,6 +28,12 @@ export type RunnerEvents = {
   failed: (error: Error) => void;
 };
 
+/**
+ * A runner that ends closes all of its sockets at once, and the lanes' ends may be seen before its last word on the control socket, such
+ * as why it refuses its artifact, has been read. A lane alone is not closed by anything that keeps to the protocol.
+ */
+const LAST_WORD_MS = 500;
+
 /** The runner inside one sandbox, seen through its sockets. */
 export class Runner {
   /** Names the sandbox in logs. */
@@ -39,6 +45,7 @@ export class Runner {
   /** Lanes that are being brought back to a frame's boundary, with the number of signs still missing. */
   readonly #unsynced = new Map<Lane, number>();
   #failed = false;
+  #lastWord: NodeJS.Timeout | undefined;
 
   constructor(deps: {
     id: number;
@@ -53,7 +60,13 @@ export class Runner {
     this.events = deps.events;
     this.#kill = deps.kill;
     this.#control = deps.control;
-    const owner = { nextStreamNumber: deps.nextStreamNumber, fail: (error: Error) => this.fail(error) };
+    const owner = {
+      nextStreamNumber: deps.nextStreamNumber,
+      fail: (error: Error) => this.fail(error),
+      closed: (error: Error) => {
+        if (!this.#failed) this.#lastWord ??= setTimeout(() => this.fail(error), LAST_WORD_MS);
+      },
+    };
     this.lanes = deps.lanes.map((socket, index) => new Lane(index, socket, owner));
     const decoder = createFrameDecoder((type, stream, payload) => this.#receive(type, stream, payload));
     this.#control.on("data", (chunk: Buffer) => {
@@ -97,6 +110,7 @@ export class Runner {
   fail(error: Error): void {
     if (this.#failed) return;
     this.#failed = true;
+    clearTimeout(this.#lastWord);
     this.#kill();
     this.#control.destroy();
     for (const lane of this.lanes) {

@@ -22,6 +22,7 @@ async function openLane(): Promise<{ lane: Lane; worker: Socket; failure: Promis
       socket.destroy();
       failed.resolve(error);
     },
+    closed: (error) => failed.resolve(error),
   });
   open.push(worker, socket);
   // As the pool does it before a lane is lent.
