@@ -69,7 +69,7 @@ export async function serve(config: Config, logger: OpenLogger): Promise<PlayaSe
     size: config.poolSize,
     startsAtOnce: config.startsAtOnce,
     wasmtime: WASMTIME_VERSION,
-    nextStreamNumber: createStreamNumbers(),
+    streamNumber: createStreamNumbers(),
     log,
   };
   const pools = {

@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import { InvocationError } from "../outcome/invocation-error.ts";
 import { Runner } from "../runner/runner.ts";
+import type { StreamNumbers } from "../runner/stream-numbers.ts";
 import type { SpawnedSandbox, Spawner } from "../spawner/spawner.ts";
 import type { UserIds } from "./user-ids.ts";
 
@@ -48,7 +49,7 @@ export function createRunnerPool(deps: {
   startsAtOnce: number;
   /** The engine's version that runners must have. */
   wasmtime: string;
-  nextStreamNumber: () => number;
+  streamNumber: StreamNumbers;
   log: Logger;
 }): RunnerPool {
   const ready: PooledRunner[] = [];
@@ -153,7 +154,7 @@ async function startRunner(
     userIds: UserIds;
     lanes: number;
     wasmtime: string;
-    nextStreamNumber: () => number;
+    streamNumber: StreamNumbers;
   },
   onIdleFailure: (runner: Runner, error: Error) => void,
 ): Promise<PooledRunner> {
@@ -172,7 +173,7 @@ async function startRunner(
 }
 
 async function greet(
-  deps: { wasmtime: string; nextStreamNumber: () => number },
+  deps: { wasmtime: string; streamNumber: StreamNumbers },
   sandbox: SpawnedSandbox,
   onIdleFailure: (runner: Runner, error: Error) => void,
 ): Promise<PooledRunner> {
@@ -182,7 +183,7 @@ async function greet(
   const runner: Runner = new Runner({
     id: sandbox.id,
     ...sockets,
-    nextStreamNumber: deps.nextStreamNumber,
+    streamNumber: deps.streamNumber,
     kill: sandbox.kill,
     events: {
       hello: (message) => {

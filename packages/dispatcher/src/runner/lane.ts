@@ -5,6 +5,7 @@ import { InvocationStream, type ResponseSink } from "./invocation-stream.ts";
 import { createNonceFilter, type NonceFilter } from "./nonce-filter.ts";
 import { PayloadReader, type RawHeaders } from "./payload-reader.ts";
 import { endFrameBytes, requestFrameBytes, writeEndFrame, writeRequestFrame, type RequestHead } from "./request-frame.ts";
+import { slotOf, type StreamNumbers } from "./stream-numbers.ts";
 import { decodeDone, decodeEnd, decodeResponse } from "./response-frames.ts";
 
 /** Frames are gathered in a slab of this size and written together. Hundreds of lanes may be open, so it is small. */
@@ -14,7 +15,7 @@ const COPY_LIMIT_BYTES = 8 * 1024;
 
 /** What a lane tells its runner. */
 export type LaneOwner = {
-  nextStreamNumber: () => number;
+  streamNumber: StreamNumbers;
   /** The peer broke the protocol: the runner is done for. */
   fail: (error: Error) => void;
   /** The socket is closed; most likely the runner has ended. */
@@ -31,7 +32,13 @@ export class Lane {
   #reserved = 0;
   readonly #socket: Socket;
   readonly #owner: LaneOwner;
-  readonly #streams = new Map<number, InvocationStream>();
+  /**
+   * Open invocations, each in the slot that its number names. Not a Map: one that is filled and emptied all the time leaves a chain of old tables
+   * behind, which keeps all requests alive until the next full garbage collection.
+   */
+  readonly #slots: (InvocationStream | undefined)[] = [];
+  readonly #freeSlots: number[] = [];
+  #open = 0;
   readonly #decoder = createFrameDecoder((type, stream, payload) => this.#receive(type, stream, payload));
   #touched: InvocationStream[] = [];
   #nonceFilter: NonceFilter | undefined;
@@ -52,7 +59,7 @@ export class Lane {
 
   /** Invocations that are under way, and reservations. */
   get openStreams(): number {
-    return this.#streams.size + this.#reserved;
+    return this.#open + this.#reserved;
   }
 
   /** Keeps a place for a request that will be sent in a moment. */
@@ -69,10 +76,11 @@ export class Lane {
 
   /** Begins an invocation on a reserved place: sends REQUEST. What comes back goes to `sink`. */
   open(head: RequestHead, sink: ResponseSink): InvocationStream {
-    let number = this.#owner.nextStreamNumber();
-    while (this.#streams.has(number)) number = this.#owner.nextStreamNumber();
+    const slot = this.#freeSlots.pop() ?? this.#slots.length;
+    const number = this.#owner.streamNumber(slot);
     const stream = new InvocationStream(number, this, sink);
-    this.#streams.set(number, stream);
+    this.#slots[slot] = stream;
+    this.#open++;
     this.#reserved--;
     const at = this.#makeRoom(requestFrameBytes(head));
     this.#slabEnd = writeRequestFrame(this.#slab, at, number, head);
@@ -132,9 +140,11 @@ export class Lane {
 
   /** Tells every open invocation that its worker is gone. */
   lose(reason: string): void {
-    const streams = [...this.#streams.values()];
-    this.#streams.clear();
-    for (const stream of streams) stream.lose(reason);
+    for (const stream of this.#slots) {
+      if (stream === undefined) continue;
+      this.#forget(stream);
+      stream.lose(reason);
+    }
   }
 
   /** Closes the socket. */
@@ -164,8 +174,8 @@ export class Lane {
   }
 
   #receive(type: number, number: number, payload: Buffer): void {
-    const stream = this.#streams.get(number);
-    if (stream === undefined) throw new ProtocolViolation(`frame for stream ${number}, which is not open`);
+    const stream = this.#slots[slotOf(number)];
+    if (stream?.number !== number) throw new ProtocolViolation(`frame for stream ${number}, which is not open`);
     // The streams of one read come in runs, so this nearly always keeps each of them once.
     if (this.#touched.at(-1) !== stream) this.#touched.push(stream);
     switch (type) {
@@ -190,12 +200,19 @@ export class Lane {
       }
       case FrameType.done: {
         const done = decodeDone(payload);
-        this.#streams.delete(number);
+        this.#forget(stream);
         return stream.receiveDone(done);
       }
       default:
         throw new ProtocolViolation(`frame of type ${type} on a lane`);
     }
+  }
+
+  #forget(stream: InvocationStream): void {
+    const slot = slotOf(stream.number);
+    this.#slots[slot] = undefined;
+    this.#freeSlots.push(slot);
+    this.#open--;
   }
 
   /** Makes room for so many bytes and returns where they go; the caller sets `#slabEnd` after it has written them. */

@@ -3,6 +3,7 @@ import type { Socket } from "node:net";
 import { encodeFrame, FrameType, ProtocolViolation } from "./frame.ts";
 import { createFrameDecoder } from "./frame-decoder.ts";
 import { Lane } from "./lane.ts";
+import type { StreamNumbers } from "./stream-numbers.ts";
 import {
   parseHello,
   parseLoaded,
@@ -51,7 +52,7 @@ export class Runner {
     id: number;
     control: Socket;
     lanes: Socket[];
-    nextStreamNumber: () => number;
+    streamNumber: StreamNumbers;
     /** Kills the whole sandbox. */
     kill: () => void;
     events: RunnerEvents;
@@ -61,7 +62,7 @@ export class Runner {
     this.#kill = deps.kill;
     this.#control = deps.control;
     const owner = {
-      nextStreamNumber: deps.nextStreamNumber,
+      streamNumber: deps.streamNumber,
       fail: (error: Error) => this.fail(error),
       closed: (error: Error) => {
         if (!this.#failed) this.#lastWord ??= setTimeout(() => this.fail(error), LAST_WORD_MS);

@@ -118,7 +118,7 @@ async function startScripted(
     id,
     control: theirControl,
     lanes: theirLanes,
-    nextStreamNumber: createStreamNumbers(),
+    streamNumber: createStreamNumbers(),
     kill: () => {
       killed = true;
       for (const socket of [control, ...lanes]) socket.destroy();

@@ -26,7 +26,7 @@ test("a runner that ends has its last word read, though the ends of its lanes ar
     id: 1,
     control,
     lanes: [lane],
-    nextStreamNumber: createStreamNumbers(),
+    streamNumber: createStreamNumbers(),
     kill: ignore,
     events: handlers,
   });
@@ -48,7 +48,7 @@ test("a runner that closes a lane and stays is given up", async () => {
     id: 1,
     control,
     lanes: [lane],
-    nextStreamNumber: createStreamNumbers(),
+    streamNumber: createStreamNumbers(),
     kill: ignore,
     events: { hello: ignore, loaded: ignore, refused: ignore, laneReady: ignore, workerEnded: ignore, failed: failed.resolve },
   });
