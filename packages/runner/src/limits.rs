@@ -105,6 +105,12 @@ impl ResourceLimiter for Limiter {
         Ok(true)
     }
 
+    fn table_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+        // In a pool the slot's size refuses before the count does.
+        self.refused = true;
+        Ok(())
+    }
+
     fn instances(&self) -> usize {
         MAX_INSTANCES as usize
     }

@@ -161,8 +161,8 @@ fn close_range(first: libc::c_uint, last: libc::c_uint) -> io::Result<()> {
     if first > last {
         return Ok(());
     }
-    // SAFETY: the descriptors closed here belong to the supervisor's values, which this process never touches again and
-    // never drops, as it leaves by _exit.
+    // SAFETY: in a worker the descriptors closed here belong to the supervisor's values, which this process never touches
+    // again and never drops, as it leaves by _exit; in a supervisor that has just begun they belong to nobody.
     if unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) } == 0 {
         Ok(())
     } else {
@@ -220,7 +220,8 @@ pub fn is_draining() -> bool {
     WORKER_DRAINING.load(Ordering::Relaxed)
 }
 
-/// Takes over the sockets that a runner is started with: descriptor 3, and the `lanes` that follow it.
+/// Takes over the sockets that a runner is started with: descriptor 3, and the `lanes` that follow it. Closes whatever
+/// else is open: what the server itself was started with comes through to here.
 ///
 /// # Errors
 /// One of them is not open.
@@ -233,6 +234,8 @@ pub fn inherited_sockets(lanes: usize) -> io::Result<(OwnedFd, Vec<OwnedFd>)> {
             return Err(io::Error::new(error.kind(), format!("file descriptor {fd} must be a socket: {error}")));
         }
     }
+    let first_other = libc::c_uint::try_from(4 + lanes).map_err(io::Error::other)?;
+    close_range(first_other, libc::c_uint::MAX)?;
     Ok((own_descriptor(3), (4..4 + lanes).map(own_descriptor).collect()))
 }
 
