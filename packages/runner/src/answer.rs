@@ -11,7 +11,6 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Response, StatusCode, header};
 use http_body::Body;
 use http_body_util::BodyExt;
-use std::cell::Cell;
 use std::future::poll_fn;
 use wasmtime_wasi_http::WasiBody;
 
@@ -28,7 +27,6 @@ pub struct Answer<'a> {
     max_header_bytes: usize,
     /// The request was HEAD, so that no body follows whatever the fields say.
     head_only: bool,
-    started: Cell<bool>,
 }
 
 fn invalid(detail: impl Into<String>) -> Failure {
@@ -46,17 +44,12 @@ impl<'a> Answer<'a> {
     /// `max_header_bytes` bounds the fields of the head, and those of the trailers.
     pub fn new(stream: &'a Stream, outbox: &'a Outbox, max_header_bytes: usize, head_only: bool) -> Self {
         let max_header_bytes = max_header_bytes.min(MAX_HEADER_BYTES);
-        Self { stream, outbox, max_header_bytes, head_only, started: Cell::new(false) }
+        Self { stream, outbox, max_header_bytes, head_only }
     }
 
     /// The limit of the fields, for who reads a head before it is sent.
     pub fn max_header_bytes(&self) -> usize {
         self.max_header_bytes
-    }
-
-    /// Whether the head is on its way.
-    pub fn is_started(&self) -> bool {
-        self.started.get()
     }
 
     /// Sends head, body and trailers.
@@ -114,7 +107,6 @@ impl<'a> Answer<'a> {
                 write_response(out, status.as_u16(), fields(headers));
             });
         });
-        self.started.set(true);
         Ok(declared)
     }
 

@@ -51,7 +51,9 @@ impl Failure {
             Trap::Interrupt => Self::wall_exceeded(),
             Trap::NoAsyncResult => Self::new(Outcome::NoResponse, "the guest ended without a response"),
             Trap::StackOverflow => Self::new(Outcome::StackOverflow, "the call stack is exhausted"),
-            _ if memory_refused => Self::new(Outcome::MemoryExceeded, format!("memory was refused before: {}", describe(trap))),
+            _ if memory_refused => {
+                Self::new(Outcome::MemoryExceeded, format!("memory was refused before: {}", describe(trap)))
+            }
             _ => {
                 let mut detail = format!("{}: {}", kind(trap), describe(trap));
                 if let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() {
@@ -91,34 +93,4 @@ fn kind(trap: Trap) -> String {
 fn describe(trap: Trap) -> String {
     let text = trap.to_string();
     text.strip_prefix("wasm trap: ").unwrap_or(&text).to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn kinds_are_words() {
-        assert_eq!(kind(Trap::UnreachableCodeReached), "unreachable");
-        assert_eq!(kind(Trap::IntegerDivisionByZero), "integer_division_by_zero");
-        assert_eq!(kind(Trap::BadSignature), "bad_signature");
-        assert_eq!(describe(Trap::MemoryOutOfBounds), "out of bounds memory access");
-    }
-
-    #[test]
-    fn a_trap_after_refused_memory_is_about_memory() {
-        let error = wasmtime::Error::from(Trap::UnreachableCodeReached);
-        assert_eq!(Failure::from_guest_error(&error, false).outcome, Outcome::Trap);
-        assert_eq!(Failure::from_guest_error(&error, true).outcome, Outcome::MemoryExceeded);
-        // Fuel that ran out is named as such all the same.
-        let error = wasmtime::Error::from(Trap::OutOfFuel);
-        assert_eq!(Failure::from_guest_error(&error, true).outcome, Outcome::FuelExhausted);
-    }
-
-    #[test]
-    fn exit_codes_are_told_apart() {
-        let exit = |code| Failure::from_guest_error(&I32Exit(code).into(), false);
-        assert_eq!(exit(0).outcome, Outcome::NoResponse);
-        assert_eq!(exit(3), Failure::new(Outcome::Trap, "exit: the guest exited with code 3"));
-    }
 }

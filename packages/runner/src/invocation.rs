@@ -179,8 +179,11 @@ impl Setting<'_> {
         head: &RequestHead,
     ) -> StdoutPipe {
         let stdout = StdoutPipe::default();
-        let command =
-            CommandStreams { stdin: Stdin(stream.clone()), stdout: stdout.clone(), variables: cgi::variables(head) };
+        let command = CommandStreams {
+            stdin: Stdin(stream.clone()),
+            stdout: stdout.clone(),
+            variables: cgi::variables::variables(head),
+        };
         if let Program::Module(_) = self.program {
             store.data_mut().set_preview1(&self.load.env, log, Some(command));
         } else {
@@ -204,7 +207,7 @@ async fn send_answer(
             }
             Err(_) => return Err(Failure::new(Outcome::NoResponse, "the guest ended without a response")),
         },
-        (None, Some(stdout)) => cgi::read_response(stdout, answer.max_header_bytes()).await?,
+        (None, Some(stdout)) => cgi::response::read_response(stdout, answer.max_header_bytes()).await?,
         (None, None) => return Err(Failure::new(Outcome::Internal, "nowhere to wait for a response")),
     };
     answer.send(response).await

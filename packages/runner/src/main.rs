@@ -1,8 +1,33 @@
 //! `playa-runner [LANES]`: file descriptor 3 is the control socket, 4 … 3+LANES are the lanes (8 unless told).
 
-use playa_runner::process;
-use playa_runner::supervisor::{End, Supervisor};
+mod answer;
+mod artifact;
+mod cgi;
+mod clock;
+mod engine;
+mod failure;
+mod guest_log;
+mod host;
+mod http_request;
+mod invocation;
+mod lane;
+mod lane_page;
+mod limits;
+mod outbox;
+mod outgoing;
+mod process;
+mod program;
+mod protocol;
+mod request_body;
+mod socket;
+mod stdout_pipe;
+mod stream;
+mod supervisor;
+mod ticker;
+mod worker;
+
 use std::process::ExitCode;
+use supervisor::{End, Supervisor};
 
 /// The control socket was closed: the ordinary end.
 const EXIT_CLOSED: u8 = 0;

@@ -1,8 +1,6 @@
 //! The payload of DONE: how an invocation ended and what it used.
 
-use super::frame::{Violation, violation};
-use super::text::{PayloadReader, write_text16};
-use bytes::Bytes;
+use super::text::write_text16;
 
 /// The longest detail that DONE carries.
 pub const MAX_DETAIL_BYTES: usize = 4_096;
@@ -24,20 +22,6 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    const ALL: [Self; 11] = [
-        Self::Ok,
-        Self::FuelExhausted,
-        Self::WallExceeded,
-        Self::MemoryExceeded,
-        Self::StackOverflow,
-        Self::Trap,
-        Self::NoResponse,
-        Self::ResponseInvalid,
-        Self::HeaderTooLarge,
-        Self::Cancelled,
-        Self::Internal,
-    ];
-
     /// The name on the wire.
     pub fn name(self) -> &'static str {
         match self {
@@ -53,11 +37,6 @@ impl Outcome {
             Self::Cancelled => "cancelled",
             Self::Internal => "internal",
         }
-    }
-
-    /// The outcome with this name.
-    pub fn from_name(name: &[u8]) -> Option<Self> {
-        Self::ALL.into_iter().find(|outcome| outcome.name().as_bytes() == name)
     }
 }
 
@@ -75,33 +54,6 @@ pub struct Done {
 }
 
 impl Done {
-    /// # Errors
-    /// The payload is not an account, or not only that.
-    pub fn read(payload: Bytes) -> Result<Self, Violation> {
-        let mut reader = PayloadReader::new(payload);
-        let name = reader.text16()?;
-        let Some(outcome) = Outcome::from_name(&name) else {
-            return violation("outcome is unknown");
-        };
-        let Ok(detail) = String::from_utf8(reader.text16()?.to_vec()) else {
-            return violation("detail is not UTF-8");
-        };
-        if detail.len() > MAX_DETAIL_BYTES {
-            return violation("detail is too long");
-        }
-        let done = Self {
-            outcome,
-            detail,
-            fuel: reader.u64()?,
-            cpu_us: reader.u64()?,
-            wall_us: reader.u64()?,
-            peak_memory_bytes: reader.u64()?,
-            worker: reader.u32()?,
-        };
-        reader.end()?;
-        Ok(done)
-    }
-
     /// Appends the payload.
     pub fn write(&self, out: &mut Vec<u8>) {
         write_text16(out, self.outcome.name().as_bytes());

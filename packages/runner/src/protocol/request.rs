@@ -1,8 +1,8 @@
 //! The payload of REQUEST.
 
 use super::frame::Violation;
-use super::headers::{HeaderList, read_headers, write_headers};
-use super::text::{PayloadReader, write_bytes32, write_text16};
+use super::headers::{HeaderList, read_headers};
+use super::text::PayloadReader;
 use bytes::Bytes;
 
 /// The head of a request.
@@ -33,15 +33,5 @@ impl RequestHead {
         };
         reader.end()?;
         Ok(head)
-    }
-
-    /// Appends the payload.
-    pub fn write(&self, out: &mut Vec<u8>) {
-        write_text16(out, &self.method);
-        write_text16(out, &self.scheme);
-        write_text16(out, &self.authority);
-        write_bytes32(out, &self.path);
-        write_text16(out, &self.remote);
-        write_headers(out, self.headers.iter().map(|(name, value)| (&name[..], &value[..])));
     }
 }

@@ -10,12 +10,6 @@ pub fn write_text16(out: &mut Vec<u8>, text: &[u8]) {
     out.extend_from_slice(&text[..usize::from(length)]);
 }
 
-/// Appends a `bytes32`.
-pub fn write_bytes32(out: &mut Vec<u8>, bytes: &[u8]) {
-    out.extend_from_slice(&u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_le_bytes());
-    out.extend_from_slice(bytes);
-}
-
 /// Takes a payload apart from front to back; the parts share its memory.
 pub struct PayloadReader(Bytes);
 
@@ -29,14 +23,10 @@ impl PayloadReader {
         if self.0.len() < bytes { violation("payload ends too early") } else { Ok(()) }
     }
 
+    /// A little-endian `u16`.
+    ///
     /// # Errors
     /// The payload ends too early; so for all of these.
-    pub fn u8(&mut self) -> Result<u8, Violation> {
-        self.need(1)?;
-        Ok(self.0.get_u8())
-    }
-
-    /// A little-endian `u16`.
     pub fn u16(&mut self) -> Result<u16, Violation> {
         self.need(2)?;
         Ok(self.0.get_u16_le())
@@ -46,12 +36,6 @@ impl PayloadReader {
     pub fn u32(&mut self) -> Result<u32, Violation> {
         self.need(4)?;
         Ok(self.0.get_u32_le())
-    }
-
-    /// A little-endian `u64`.
-    pub fn u64(&mut self) -> Result<u64, Violation> {
-        self.need(8)?;
-        Ok(self.0.get_u64_le())
     }
 
     /// A `text16`.
@@ -66,11 +50,6 @@ impl PayloadReader {
         let length = self.u32()? as usize;
         self.need(length)?;
         Ok(self.0.split_to(length))
-    }
-
-    /// Everything that is left.
-    pub fn rest(self) -> Bytes {
-        self.0
     }
 
     /// Checks that nothing is left.

@@ -1,14 +1,18 @@
 //! Both languages read test/fixtures/frames.json: every frame decodes to its fields and encodes to its bytes.
 
+use crate::protocol::control::Command;
+use crate::protocol::decoder::Decoder;
+use crate::protocol::done::Done;
+use crate::protocol::frame::{Frame, FrameType, Violation, write_frame};
+use crate::protocol::headers::HeaderList;
+use crate::protocol::request::RequestHead;
+use crate::protocol::response::write_response;
+use crate::protocol::text::PayloadReader;
+use crate::support::payload::{
+    ResponseHead, outcome, read_credit, read_done, read_log, read_response, read_trailers, write_header_list,
+    write_request,
+};
 use bytes::Bytes;
-use playa_runner::protocol::control::Command;
-use playa_runner::protocol::decoder::Decoder;
-use playa_runner::protocol::done::{Done, Outcome};
-use playa_runner::protocol::frame::{Frame, FrameType, Violation, violation, write_frame};
-use playa_runner::protocol::headers::{HeaderList, read_headers, write_headers};
-use playa_runner::protocol::request::RequestHead;
-use playa_runner::protocol::response::{ResponseHead, write_response};
-use playa_runner::protocol::text::PayloadReader;
 use serde_json::Value;
 
 fn fixtures() -> Value {
@@ -48,26 +52,6 @@ fn decode(bytes: &[u8]) -> Result<Option<Frame>, Violation> {
     Ok(frame)
 }
 
-fn headers_of(payload: &Bytes) -> Result<HeaderList, Violation> {
-    let mut reader = PayloadReader::new(payload.clone());
-    let headers = read_headers(&mut reader)?;
-    reader.end()?;
-    Ok(headers)
-}
-
-fn credit_of(payload: &Bytes) -> Result<u32, Violation> {
-    let mut reader = PayloadReader::new(payload.clone());
-    let bytes = reader.u32()?;
-    reader.end()?;
-    Ok(bytes)
-}
-
-fn log_of(payload: &Bytes) -> Result<(u8, Bytes), Violation> {
-    let mut reader = PayloadReader::new(payload.clone());
-    let source = reader.u8()?;
-    if source != 1 && source != 2 { violation("the source is 1 or 2") } else { Ok((source, reader.rest())) }
-}
-
 fn request_of(fields: &Value) -> RequestHead {
     RequestHead {
         method: latin1(&fields["method"]),
@@ -81,7 +65,7 @@ fn request_of(fields: &Value) -> RequestHead {
 
 fn done_of(fields: &Value) -> Done {
     Done {
-        outcome: Outcome::from_name(&latin1(&fields["outcome"])).expect("an outcome"),
+        outcome: outcome(&latin1(&fields["outcome"])).expect("an outcome"),
         detail: fields["detail"].as_str().expect("text").to_owned(),
         fuel: number(&fields["fuel"]),
         cpu_us: number(&fields["cpuUs"]),
@@ -98,32 +82,32 @@ fn check(frame: &Frame, fields: &Value, out: &mut Vec<u8>) {
         FrameType::Request => {
             let head = request_of(fields);
             assert_eq!(RequestHead::read(payload).expect("a head"), head);
-            head.write(out);
+            write_request(&head, out);
         }
         FrameType::Response => {
             let head = ResponseHead { status: number(&fields["status"]), headers: header_list(&fields["headers"]) };
-            assert_eq!(ResponseHead::read(payload).expect("a head"), head);
+            assert_eq!(read_response(payload).expect("a head"), head);
             write_response(out, head.status, head.headers.iter().map(|(name, value)| (&name[..], &value[..])));
         }
         FrameType::End => {
             let headers = header_list(&fields["headers"]);
-            assert_eq!(headers_of(&payload).expect("trailers"), headers);
-            write_headers(out, headers.iter().map(|(name, value)| (&name[..], &value[..])));
+            assert_eq!(read_trailers(&payload).expect("trailers"), headers);
+            write_header_list(&headers, out);
         }
         FrameType::Done => {
             let done = done_of(fields);
-            assert_eq!(Done::read(payload).expect("an account"), done);
+            assert_eq!(read_done(payload).expect("an account"), done);
             done.write(out);
         }
         FrameType::Credit => {
             let bytes: u32 = number(&fields["bytesGranted"]);
-            assert_eq!(credit_of(&payload).expect("credit"), bytes);
+            assert_eq!(read_credit(&payload).expect("credit"), bytes);
             out.extend_from_slice(&bytes.to_le_bytes());
         }
         FrameType::Log => {
             let source: u8 = number(&fields["source"]);
             let bytes = unhex(fields["bytes"].as_str().expect("hex"));
-            assert_eq!(log_of(&payload).expect("a log"), (source, Bytes::from(bytes.clone())));
+            assert_eq!(read_log(&payload).expect("a log"), (source, Bytes::from(bytes.clone())));
             out.push(source);
             out.extend_from_slice(&bytes);
         }
@@ -212,11 +196,11 @@ fn what_is_invalid_is_refused() {
         let payload = frame.payload.clone();
         let refused = match (frame.frame_type, fixture["receiver"].as_str().expect("a receiver")) {
             (FrameType::Request, _) => RequestHead::read(payload).is_err(),
-            (FrameType::Response, _) => ResponseHead::read(payload).is_err(),
-            (FrameType::Done, _) => Done::read(payload).is_err(),
-            (FrameType::End, _) => headers_of(&payload).is_err(),
-            (FrameType::Credit, _) => credit_of(&payload).is_err(),
-            (FrameType::Log, _) => log_of(&payload).is_err(),
+            (FrameType::Response, _) => read_response(payload).is_err(),
+            (FrameType::Done, _) => read_done(payload).is_err(),
+            (FrameType::End, _) => read_trailers(&payload).is_err(),
+            (FrameType::Credit, _) => read_credit(&payload).is_err(),
+            (FrameType::Log, _) => read_log(&payload).is_err(),
             (FrameType::Body, _) => payload.is_empty(),
             (FrameType::Cancel, _) => PayloadReader::new(payload).end().is_err(),
             (_, "supervisor") => Command::read(&frame).is_err(),

@@ -1,15 +1,24 @@
 //! Measures a runner straight over its lanes, with no dispatcher in front.
 //!
-//! `cargo run --release -p playa-runner --example lane-bench -- RUNNER ARTIFACT (process|instance) LANES AT_ONCE SECONDS [PATH] [KIND]`
+//! `cargo bench -p playa-runner --bench lane -- RUNNER ARTIFACT (process|instance) LANES AT_ONCE SECONDS [PATH] [KIND]`
 //!
 //! AT_ONCE is the number of requests under way on one lane (1 in mode `process`).
 
+#[path = "../tests/all/support/payload.rs"]
+#[allow(dead_code, reason = "the benchmark needs a part of it")]
+mod payload;
+#[path = "../src/protocol/mod.rs"]
+#[allow(dead_code, reason = "the benchmark needs a part of it")]
+mod protocol;
+
 use bytes::Bytes;
-use playa_runner::protocol::decoder::Decoder;
-use playa_runner::protocol::done::{Done, Outcome};
-use playa_runner::protocol::frame::{FrameType, write_frame};
-use playa_runner::protocol::headers::write_headers;
-use playa_runner::protocol::request::RequestHead;
+use payload::{read_done, write_request};
+use protocol::decoder::Decoder;
+use protocol::done::Outcome;
+use protocol::frame::{FrameType, write_frame};
+use protocol::headers::write_headers;
+use protocol::request::RequestHead;
+use rustix::event::{PollFd, PollFlags, Timespec};
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -27,9 +36,10 @@ struct Lane {
 }
 
 fn main() -> Result<(), Failure> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    // Cargo adds its own word.
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let [runner, artifact, mode, lanes, at_once, seconds, rest @ ..] = &arguments[..] else {
-        return Err("usage: lane-bench RUNNER ARTIFACT (process|instance) LANES AT_ONCE SECONDS [PATH] [KIND]".into());
+        return Err("usage: lane RUNNER ARTIFACT (process|instance) LANES AT_ONCE SECONDS [PATH] [KIND]".into());
     };
     let path = rest.first().map_or("/", |path| path);
     let kind = rest.get(1).map_or("component", |kind| kind);
@@ -92,16 +102,12 @@ fn main() -> Result<(), Failure> {
         if counted_from.is_none() && begin.elapsed() > Duration::from_secs(1) {
             counted_from = Some((Instant::now(), latencies.len()));
         }
-        let mut fds: Vec<libc::pollfd> = std::iter::once(control.as_raw_fd())
-            .chain(lanes.iter().map(|lane| lane.socket.as_raw_fd()))
-            .map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 })
-            .collect();
         for lane in &mut lanes {
             let mut out = Vec::new();
             for slot in 0..at_once {
                 if lane.idle && lane.sent[slot].is_none() {
                     let stream = u32::try_from(slot * 2 + 1)?;
-                    write_frame(&mut out, FrameType::Request, stream, |out| head.write(out));
+                    write_frame(&mut out, FrameType::Request, stream, |out| write_request(&head, out));
                     write_frame(&mut out, FrameType::End, stream, |out| write_headers(out, std::iter::empty()));
                     lane.sent[slot] = Some(Instant::now());
                     lane.idle = !is_process;
@@ -111,8 +117,11 @@ fn main() -> Result<(), Failure> {
                 lane.socket.write_all(&out)?;
             }
         }
-        playa_runner::process::wait_for_events(&mut fds, Some(1_000))?;
-        if fds[0].revents != 0 {
+        let mut fds = vec![PollFd::new(&control, PollFlags::IN)];
+        fds.extend(lanes.iter().map(|lane| PollFd::new(&lane.socket, PollFlags::IN)));
+        rustix::event::poll(&mut fds, Some(&Timespec { tv_sec: 1, tv_nsec: 0 }))?;
+        let ready: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
+        if ready[0] {
             let taken = control.read(&mut buffer)?;
             if taken == 0 {
                 return Err("the runner has ended".into());
@@ -133,17 +142,14 @@ fn main() -> Result<(), Failure> {
                 }
             }
         }
-        for (lane, fd) in lanes.iter_mut().zip(&fds[1..]) {
-            if fd.revents == 0 {
-                continue;
-            }
+        for (lane, _) in lanes.iter_mut().zip(&ready[1..]).filter(|(_, ready)| **ready) {
             let taken = lane.socket.read(&mut buffer)?;
             lane.decoder.push(&buffer[..taken]);
             while let Some(frame) = lane.decoder.next_frame()? {
                 if frame.frame_type != FrameType::Done {
                     continue;
                 }
-                let done = Done::read(frame.payload)?;
+                let done = read_done(frame.payload)?;
                 if done.outcome != Outcome::Ok {
                     return Err(format!("{done:?}").into());
                 }

@@ -1,12 +1,11 @@
 //! The decoder takes any bytes, in any pieces, and never panics, hangs or loses a frame.
 
+use crate::protocol::control::Command;
+use crate::protocol::decoder::Decoder;
+use crate::protocol::frame::{Frame, FrameType, HEAD_BYTES, MAX_PAYLOAD_BYTES, write_frame};
+use crate::protocol::request::RequestHead;
+use crate::support::payload::{read_done, read_response, write_request};
 use bytes::Bytes;
-use playa_runner::protocol::control::Command;
-use playa_runner::protocol::decoder::Decoder;
-use playa_runner::protocol::done::Done;
-use playa_runner::protocol::frame::{Frame, FrameType, HEAD_BYTES, MAX_PAYLOAD_BYTES, write_frame};
-use playa_runner::protocol::request::RequestHead;
-use playa_runner::protocol::response::ResponseHead;
 
 /// A small generator of numbers, so that every run sees the same ones.
 struct Random(u64);
@@ -46,8 +45,8 @@ fn random_frame(random: &mut Random) -> Frame {
 /// What the readers of payloads make of it does not matter here; that they come back does.
 fn read_payload(frame: &Frame) {
     let _ = RequestHead::read(frame.payload.clone());
-    let _ = ResponseHead::read(frame.payload.clone());
-    let _ = Done::read(frame.payload.clone());
+    let _ = read_response(frame.payload.clone());
+    let _ = read_done(frame.payload.clone());
     let _ = Command::read(frame);
 }
 
@@ -127,7 +126,7 @@ fn payloads_with_one_changed_byte_are_read_or_refused() {
         headers: vec![(Bytes::from_static(b"name"), Bytes::from_static(b"value")); 3],
     };
     let mut payload = Vec::new();
-    head.write(&mut payload);
+    write_request(&head, &mut payload);
     let mut refused = 0;
     for at in 0..payload.len() {
         for value in [0, 1, 0x7f, 0x80, 0xff] {

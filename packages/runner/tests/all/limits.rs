@@ -1,0 +1,85 @@
+//! Time: the worker's own limit, and the supervisor's.
+
+use crate::protocol::frame::FrameType;
+use crate::support::artifact::guest;
+use crate::support::exchange::{Collector, get, invoke};
+use crate::support::runner::Runner;
+use serde_json::json;
+
+#[test]
+fn a_guest_that_computes_on_is_interrupted() {
+    for (name, kind, path, status) in [
+        ("probe", "component", "/loop", 0),
+        ("probe", "component", "/answer-then-loop", 200),
+        ("probe-0-3", "component", "/loop", 0),
+        ("command-module", "module", "/loop", 0),
+        ("bulk-fill", "component", "/", 0),
+        ("start-loop", "component", "/", 0),
+    ] {
+        let changes = json!({ "kind": kind, "wallMs": 150, "fuel": 1_000_000_000_000_000_u64 });
+        let mut runner = Runner::load(&guest(name), 1, changes);
+        let answer = invoke(&mut runner, &get(path));
+        assert_eq!(answer.done.outcome.name(), "wall_exceeded", "{name} {path}: {}", answer.done.detail);
+        assert_eq!(answer.status, status, "{name} {path}");
+        // Where the time was up before there was a request, the answer is immediate.
+        assert!(answer.done.wall_us >= 150_000 || name == "start-loop", "{name} {path}");
+    }
+}
+
+#[test]
+fn a_guest_that_waits_on_is_dropped() {
+    for (name, kind, path, status) in [
+        ("probe", "component", "/never", 0),
+        ("probe", "component", "/answer-then-never", 200),
+        ("probe-0-3", "component", "/never", 0),
+        ("command-component", "component", "/never", 0),
+        ("command-module", "module", "/never", 0),
+    ] {
+        let mut runner = Runner::load(&guest(name), 1, json!({ "kind": kind, "wallMs": 150 }));
+        let answer = invoke(&mut runner, &get(path));
+        assert_eq!(answer.done.outcome.name(), "wall_exceeded", "{name} {path}: {}", answer.done.detail);
+        assert_eq!(answer.status, status, "{name} {path}");
+        assert!(answer.done.cpu_us < 150_000, "{name} {path}: waiting is no CPU time");
+    }
+}
+
+#[test]
+fn the_supervisor_kills_a_worker_that_outlives_its_deadline() {
+    let mut runner = Runner::load(&guest("probe"), 1, json!({ "wallMs": 300 }));
+    let [worker] = runner.workers()[..] else { panic!("one worker") };
+    runner.lanes[0].send(&get("/answer-then-never").opening(7));
+    // The body tells that the request is under way; then the worker is stopped, so that it cannot end by itself.
+    while runner.lanes[0].frame().frame_type != FrameType::Body {}
+    rustix::process::kill_process(
+        rustix::process::Pid::from_raw(worker).expect("a pid"),
+        rustix::process::Signal::STOP,
+    )
+    .expect("a worker");
+    let report = runner.report();
+    assert_eq!(report["ended"]["signal"], 9, "{report}");
+    assert!(report.get("started").is_none(), "the lane may hold half a frame: {report}");
+}
+
+#[test]
+fn memory_is_counted_over_all_memories() {
+    let artifact = guest("probe");
+    let mut runner = Runner::load(&artifact, 1, json!({ "memoryBytes": 33_554_432 }));
+    let answer = invoke(&mut runner, &get("/memory-growth-count"));
+    let counted: serde_json::Value = serde_json::from_slice(&answer.body).expect("JSON");
+    let pages = counted["before"].as_u64().expect("a number") + counted["grown"].as_u64().expect("a number");
+    assert_eq!(pages * 65_536, 33_554_432);
+    assert_eq!(answer.done.peak_memory_bytes, 33_554_432);
+    // Refused memory that the guest copes with is no failure.
+    assert_eq!(answer.done.outcome.name(), "ok");
+    let mut collector = Collector::new(7);
+    runner.lanes[0].send(&get("/memory?bytes=20000000").opening(7));
+    let ending = get("/").ending(7);
+    runner.lanes[0].send(&ending);
+    let answer = loop {
+        let frame = runner.lanes[0].frame();
+        if let Some(answer) = collector.take(frame, &mut runner.lanes[0]) {
+            break answer;
+        }
+    };
+    assert_eq!(answer.done.outcome.name(), "ok", "below the limit: {}", answer.done.detail);
+}
