@@ -1,9 +1,9 @@
-import type { Logger } from "pino";
-import { InvocationError } from "../outcome/invocation-error.ts";
-import { Runner } from "../runner/runner.ts";
-import type { StreamNumbers } from "../runner/stream-numbers.ts";
-import type { SpawnedSandbox, Spawner } from "../spawner/spawner.ts";
-import type { UserIds } from "./user-ids.ts";
+import type { Logger } from 'pino';
+import { InvocationError } from '../outcome/invocation-error.ts';
+import { Runner } from '../runner/runner.ts';
+import type { StreamNumbers } from '../runner/stream-numbers.ts';
+import type { SpawnedSandbox, Spawner } from '../spawner/spawner.ts';
+import type { UserIds } from './user-ids.ts';
 
 /** A sandbox whose runner has said HELLO and is bound to no function yet. */
 export type PooledRunner = {
@@ -38,6 +38,8 @@ const START_LIMIT_MS = 10_000;
 /** Pause after the first failed start; doubled with each further one, so that a broken host is not kept busy with failing. */
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5_000;
+/** Failed starts in a row until requests are refused: one may be the fault of a spawner that died, and the next start mends it. */
+const FAILURES_UNTIL_REFUSAL = 3;
 const PROTOCOL_VERSION = 1;
 
 /** A pool of runners with `lanes` lanes each that keeps `size` ready and starts at most `startsAtOnce` side by side. */
@@ -89,31 +91,35 @@ export function createRunnerPool(deps: {
   };
 
   const hand = (pooled: PooledRunner): void => {
-    if (closed) return pooled.runner.fail(new Error("the server stops"));
+    if (closed) return pooled.runner.fail(new Error('the server stops'));
     const waiter = waiters.shift();
     if (waiter === undefined) ready.push(pooled);
     else waiter.resolve(pooled);
   };
 
   const onFailure = (error: unknown): void => {
-    failures++;
     lastFailure = error instanceof Error ? error.message : String(error);
-    deps.log.error({ err: error, failures }, "sandbox failed to start");
-    for (const waiter of waiters.splice(0)) {
-      waiter.reject(new InvocationError("sandbox_failed", "No sandbox could be started.", { cause: error }));
+    deps.log.error({ err: error, failures }, 'sandbox failed to start');
+    // What was started side by side fails together, as when the spawner dies: that is one failure.
+    if (pause === undefined) {
+      failures++;
+      const pauseMs = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(failures - 1, 10));
+      pause = setTimeout(() => {
+        pause = undefined;
+        refill();
+      }, pauseMs);
     }
-    const pauseMs = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(failures - 1, 10));
-    pause = setTimeout(() => {
-      pause = undefined;
-      refill();
-    }, pauseMs);
+    if (failures < FAILURES_UNTIL_REFUSAL) return;
+    for (const waiter of waiters.splice(0)) {
+      waiter.reject(new InvocationError('sandbox_failed', 'No sandbox could be started.', { cause: error }));
+    }
   };
 
   const onIdleFailure = (runner: Runner, error: Error): void => {
     const at = ready.findIndex((pooled) => pooled.runner === runner);
     if (at < 0) return;
     ready.splice(at, 1);
-    if (!closed) deps.log.warn({ runner: runner.id, err: error }, "waiting sandbox died");
+    if (!closed) deps.log.warn({ runner: runner.id, err: error }, 'waiting sandbox died');
     refill();
   };
 
@@ -131,19 +137,19 @@ export function createRunnerPool(deps: {
         return Promise.resolve(pooled);
       }
       const { promise, resolve, reject } = Promise.withResolvers<PooledRunner>();
-      if (pause === undefined) {
+      if (pause === undefined || failures < FAILURES_UNTIL_REFUSAL) {
         waiters.push({ resolve, reject });
         refill();
-      } else reject(new InvocationError("sandbox_failed", "No sandbox could be started.", { cause: lastFailure }));
+      } else reject(new InvocationError('sandbox_failed', 'No sandbox could be started.', { cause: lastFailure }));
       return promise;
     },
     close: () => {
       closed = true;
       clearTimeout(pause);
       for (const waiter of waiters.splice(0)) {
-        waiter.reject(new InvocationError("draining", "The server is about to stop."));
+        waiter.reject(new InvocationError('draining', 'The server is about to stop.'));
       }
-      for (const pooled of ready.splice(0)) pooled.runner.fail(new Error("the server stops"));
+      for (const pooled of ready.splice(0)) pooled.runner.fail(new Error('the server stops'));
     },
   };
 }
@@ -179,7 +185,7 @@ async function greet(
 ): Promise<PooledRunner> {
   const sockets = await sandbox.sockets;
   const hello = Promise.withResolvers<void>();
-  const unexpected = (): void => runner.fail(new Error("the runner spoke before it was asked"));
+  const unexpected = (): void => runner.fail(new Error('the runner spoke before it was asked'));
   const runner: Runner = new Runner({
     id: sandbox.id,
     ...sockets,

@@ -1,11 +1,18 @@
-import { fork, type ChildProcess } from "node:child_process";
-import { randomBytes, timingSafeEqual } from "node:crypto";
-import { mkdirSync, rmSync } from "node:fs";
-import { createServer, type Server, type Socket } from "node:net";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import type { Logger } from "pino";
-import { CONNECTION_HEAD_BYTES, CONNECTION_TOKEN_BYTES, type SandboxPrograms, type SpawnerEvent, type SpawnerRequest } from "./spawner-messages.ts";
+import { fork, type ChildProcess } from 'node:child_process';
+import { randomBytes, timingSafeEqual } from 'node:crypto';
+import { mkdirSync, rmSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Logger } from 'pino';
+import {
+  CONNECTION_HEAD_BYTES,
+  CONNECTION_TOKEN_BYTES,
+  type SandboxPrograms,
+  type SpawnerEvent,
+  type SpawnerRequest,
+} from './spawner-messages.ts';
+import { killStragglersFor } from './stragglers.ts';
 
 /** The sockets of a sandbox that has come up. */
 export type SandboxSockets = { control: Socket; lanes: Socket[] };
@@ -53,34 +60,36 @@ export async function startSpawner(deps: {
   const token = randomBytes(CONNECTION_TOKEN_BYTES);
   const pending = new Map<number, Pending>();
   // In the abstract namespace: no file that could be left behind, and no limit on the length of the state folder's path.
-  const address = `\0playa-${randomBytes(16).toString("hex")}`;
+  const address = `\0playa-${randomBytes(16).toString('hex')}`;
   const server = await listen(address, (socket) => acceptSocket(socket, token, pending));
   let generation = 0;
   let nextId = 1;
   let closing = false;
+  let stragglersKilled: Promise<unknown> = Promise.resolve();
   let child = launch();
 
   function launch(): ChildProcess {
     generation++;
     const runDirectory = generationDirectory();
     mkdirSync(runDirectory, { recursive: true, mode: 0o711 });
-    const started = fork(fileURLToPath(new URL("./spawner-main.ts", import.meta.url)), [], {
+    const started = fork(fileURLToPath(new URL('./spawner-main.ts', import.meta.url)), [], {
       // No more of the environment than a program needs to start: the dispatcher's may hold credentials.
-      env: { PATH: process.env["PATH"] ?? "/usr/bin:/bin" },
-      execArgv: ["--disable-warning=ExperimentalWarning"],
-      stdio: ["ignore", "inherit", "inherit", "ipc"],
+      env: { PATH: process.env['PATH'] ?? '/usr/bin:/bin' },
+      execArgv: ['--disable-warning=ExperimentalWarning'],
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
-    send(started, { type: "configure", address, token: token.toString("hex"), runDirectory, programs: deps.programs });
-    started.on("message", (event: SpawnerEvent) => receive(event));
-    started.once("exit", (code, signal) => {
+    send(started, { type: 'configure', address, token: token.toString('hex'), runDirectory, programs: deps.programs });
+    started.on('message', (event: SpawnerEvent) => receive(event));
+    started.once('exit', (code, signal) => {
       loseAll(`the spawner ended (${signal ?? code})`);
-      // It removes its folder itself unless it was killed. Its sandboxes end with it, or as their sockets are closed.
+      // It removes its folder itself unless it was killed. Its sandboxes end with it, or as their sockets are closed, or are stragglers.
       rmSync(runDirectory, { recursive: true, force: true });
+      if (code !== 0) stragglersKilled = Promise.all([stragglersKilled, killStragglersFor(runDirectory)]);
       if (closing) return;
-      deps.log.error({ code, signal }, "spawner ended, starting another");
+      deps.log.error({ code, signal }, 'spawner ended, starting another');
       child = launch();
     });
-    started.on("error", (error) => deps.log.error({ err: error }, "spawner failed"));
+    started.on('error', (error) => deps.log.error({ err: error }, 'spawner failed'));
     return started;
   }
 
@@ -89,11 +98,11 @@ export async function startSpawner(deps: {
   }
 
   function receive(event: SpawnerEvent): void {
-    if (event.type !== "exited") return;
+    if (event.type !== 'exited') return;
     const sandbox = pending.get(event.id);
     if (sandbox === undefined) return;
     pending.delete(event.id);
-    lose(sandbox, event.stderr === "" ? `it ended (${event.signal ?? event.code})` : event.stderr.trim());
+    lose(sandbox, event.stderr === '' ? `it ended (${event.signal ?? event.code})` : event.stderr.trim());
   }
 
   function loseAll(reason: string): void {
@@ -115,23 +124,24 @@ export async function startSpawner(deps: {
         resolveExited: exited.resolve,
       });
       const owner = child;
-      send(owner, { type: "start", id, lanes, uid });
+      send(owner, { type: 'start', id, lanes, uid });
       return {
         id,
         directory: join(generationDirectory(), String(id)),
         sockets: sockets.promise,
         exited: exited.promise,
-        kill: () => send(owner, { type: "kill", id }),
+        kill: () => send(owner, { type: 'kill', id }),
       };
     },
     close: async () => {
       closing = true;
       const exited = new Promise<void>((resolve) => {
         if (child.exitCode !== null || child.signalCode !== null) resolve();
-        else child.once("exit", () => resolve());
+        else child.once('exit', () => resolve());
       });
       if (child.connected) child.disconnect();
       await exited;
+      await stragglersKilled;
       server.close();
     },
   };
@@ -151,9 +161,9 @@ function lose(sandbox: Pending, reason: string): void {
 function listen(address: string, onSocket: (socket: Socket) => void): Promise<Server> {
   return new Promise((resolve, reject) => {
     const server = createServer(onSocket);
-    server.once("error", reject);
+    server.once('error', reject);
     server.listen(address, () => {
-      server.off("error", reject);
+      server.off('error', reject);
       resolve(server);
     });
   });
@@ -162,12 +172,12 @@ function listen(address: string, onSocket: (socket: Socket) => void): Promise<Se
 /** Reads a connection's head, no byte more, and gives the connection to the sandbox that it belongs to. */
 function acceptSocket(socket: Socket, token: Buffer, pending: Map<number, Pending>): void {
   const discard = (): void => void socket.destroy();
-  socket.once("error", discard);
-  socket.on("readable", function readHead() {
+  socket.once('error', discard);
+  socket.on('readable', function readHead() {
     const head = socket.read(CONNECTION_HEAD_BYTES) as Buffer | null;
     if (head === null) return;
-    socket.off("readable", readHead);
-    socket.off("error", discard);
+    socket.off('readable', readHead);
+    socket.off('error', discard);
     if (head.length !== CONNECTION_HEAD_BYTES || !timingSafeEqual(head.subarray(0, CONNECTION_TOKEN_BYTES), token)) {
       return discard();
     }

@@ -1,8 +1,9 @@
-import { createHash, randomBytes } from "node:crypto";
-import { chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
-import { ConfigError } from "../config/config-error.ts";
-import { seccompFilter } from "../spawner/seccomp-filter.ts";
+import { createHash, randomBytes } from 'node:crypto';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { ConfigError } from '../config/config-error.ts';
+import { seccompFilter } from '../spawner/seccomp-filter.ts';
+import { killStragglers } from '../spawner/stragglers.ts';
 
 /** The folders of one running server. */
 export type StateDirectory = {
@@ -25,21 +26,24 @@ export function openStateDirectory(path: string, runnerBinary: string): StateDir
   const root = resolve(path);
   try {
     makePassable(root);
-    makePassable(join(root, "run"));
-    makePassable(join(root, "bin"));
+    makePassable(join(root, 'run'));
+    makePassable(join(root, 'bin'));
   } catch (error) {
-    throw new ConfigError(`the state folder cannot be made: ${(error as Error).message}; choose another with --state-dir`, {
-      cause: error,
-    });
+    throw new ConfigError(
+      `the state folder cannot be made: ${(error as Error).message}; choose another with --state-dir`,
+      {
+        cause: error,
+      },
+    );
   }
-  removeAbandoned(join(root, "run"));
-  const run = join(root, "run", runName(process.pid));
+  removeAbandoned(join(root, 'run'));
+  const run = join(root, 'run', runName(process.pid));
   makePassable(run);
   return {
     root,
     run,
-    runner: install(join(root, "bin"), "playa-runner", readRunner(runnerBinary)),
-    seccompFilter: install(join(root, "bin"), "seccomp-filter", seccompFilter(process.arch)),
+    runner: install(join(root, 'bin'), 'playa-runner', readRunner(runnerBinary)),
+    seccompFilter: install(join(root, 'bin'), 'seccomp-filter', seccompFilter(process.arch)),
   };
 }
 
@@ -51,13 +55,15 @@ function makePassable(path: string): void {
 
 /** A process id alone could be somebody else's by now; together with the time of its start it is unique until the next boot. */
 function runName(pid: number): string {
-  return `${pid}-${startTime(pid) ?? "unknown"}`;
+  return `${pid}-${startTime(pid) ?? 'unknown'}`;
 }
 
 function startTime(pid: number): string | undefined {
   try {
     // The 22nd field; the second one, the command's name in parentheses, may hold spaces (proc_pid_stat(5)).
-    const fields = readFileSync(`/proc/${pid}/stat`, "latin1").replace(/^.*\) /s, "").split(" ");
+    const fields = readFileSync(`/proc/${pid}/stat`, 'latin1')
+      .replace(/^.*\) /s, '')
+      .split(' ');
     return fields[19];
   } catch {
     return undefined;
@@ -66,7 +72,9 @@ function startTime(pid: number): string | undefined {
 
 function removeAbandoned(runs: string): void {
   for (const name of readdirSync(runs)) {
-    if (name !== runName(Number(name.split("-")[0]))) rmSync(join(runs, name), { recursive: true, force: true });
+    if (name === runName(Number(name.split('-')[0]))) continue;
+    killStragglers(join(runs, name));
+    rmSync(join(runs, name), { recursive: true, force: true });
   }
 }
 
@@ -74,18 +82,20 @@ function readRunner(binary: string): Buffer {
   try {
     return readFileSync(binary);
   } catch (error) {
-    const hint = "build it with npm start, or name another with --runner";
-    throw new ConfigError(`the runner ${binary} cannot be read: ${(error as Error).message}; ${hint}`, { cause: error });
+    const hint = 'build it with npm start, or name another with --runner';
+    throw new ConfigError(`the runner ${binary} cannot be read: ${(error as Error).message}; ${hint}`, {
+      cause: error,
+    });
   }
 }
 
 /** Puts content under a name that tells it, so that servers of several versions can share the folder. */
 function install(directory: string, name: string, content: Buffer): string {
-  const digest = createHash("sha256").update(content).digest("hex").slice(0, 32);
+  const digest = createHash('sha256').update(content).digest('hex').slice(0, 32);
   const path = join(directory, `${name}-${digest}`);
   if (statSync(path, { throwIfNoEntry: false })?.size === content.length) return path;
-  const temporary = `${path}.${randomBytes(6).toString("hex")}`;
-  writeFileSync(temporary, content, { mode: 0o555, flag: "wx" });
+  const temporary = `${path}.${randomBytes(6).toString('hex')}`;
+  writeFileSync(temporary, content, { mode: 0o555, flag: 'wx' });
   chmodSync(temporary, 0o555);
   renameSync(temporary, path);
   return path;
