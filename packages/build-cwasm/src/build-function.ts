@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { ArtifactManifest } from '@playa/common/artifact-manifest';
 import { openSigningKey } from '@playa/common/key-store';
+import { BuildError } from './build-error.ts';
 import { BUILDER } from './builder.ts';
 import { compileWasm, COMPILE_FLAGS } from './compile/compile.ts';
 import { WASMTIME_VERSION } from './compile/engine-version.ts';
@@ -55,7 +56,7 @@ export async function buildFunction(request: BuildRequest): Promise<BuildResult>
   const { source, target, progress, signal } = request;
   const output = resolve(request.output);
   const writer = await openArtifactWriter(output);
-  const folder = await mkdtemp(join(tmpdir(), 'build-cwasm-'));
+  const folder = await makeTemporaryFolder();
   try {
     const key = await openSigningKey(request.keysFolder);
     const warnings: string[] = [];
@@ -85,6 +86,20 @@ export async function buildFunction(request: BuildRequest): Promise<BuildResult>
   }
 }
 
+async function makeTemporaryFolder(): Promise<string> {
+  return mkdtemp(join(tmpdir(), 'build-cwasm-')).catch((cause: NodeJS.ErrnoException) => {
+    throw new BuildError(
+      'output',
+      'temporary_folder',
+      `no temporary folder can be made in ${tmpdir()} (${cause.code})`,
+      {
+        hint: 'Set TMPDIR to a folder with some 50 MB of room.',
+        cause,
+      },
+    );
+  });
+}
+
 /** Path of the module or component: made in the folder, or the source itself. */
 async function makeWasm(
   { source, progress, signal }: BuildRequest,
@@ -100,5 +115,5 @@ async function makeWasm(
   const bundle = await bundleFunction(source.path);
   warnings.push(...bundle.warnings);
   progress.step('making the component');
-  return componentizeBundle(bundle, folder, signal);
+  return componentizeBundle(bundle, folder, signal === undefined ? {} : { signal });
 }

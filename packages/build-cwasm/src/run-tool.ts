@@ -11,23 +11,24 @@ export type ToolReport =
 export type ToolLimits = {
   /** The process and its children are killed after this time. */
   readonly timeoutMs: number;
-  /** Folder for its temporary files. */
-  readonly temporaryFolder: string;
+  /** The process's folder, for its temporary files too. */
+  readonly folder: string;
   readonly signal?: AbortSignal;
 };
 
 const MAX_OUTPUT_BYTES = 65_536;
 
 /**
- * Runs one task in a process of its own (tool-worker.ts). The process sees no environment variable but the folder for its
- * temporary files, as what a tool sees could end up in the component.
+ * Runs one task in a process of its own (tool-worker.ts). The process sees no environment variable of this one, as
+ * what a tool sees could end up in the component.
  *
  * @throws the signal's reason when it is aborted
  */
 export async function runTool(task: ToolTask, limits: ToolLimits): Promise<ToolReport> {
   limits.signal?.throwIfAborted();
   const child = fork(join(import.meta.dirname, 'tool-worker.ts'), [], {
-    env: { TMPDIR: limits.temporaryFolder },
+    cwd: limits.folder,
+    env: { TMPDIR: limits.folder },
     execArgv: [],
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     // A group of its own: the tool starts processes, which must not outlive it.

@@ -3,11 +3,11 @@
 
 import { readFile, writeFile } from 'node:fs/promises';
 
-/** What the worker is asked to do; paths are absolute. */
+/** What the worker is asked to do; paths are absolute but for the bundle's, which is relative to the process's folder. */
 export type ToolTask =
   | {
       readonly tool: 'componentize';
-      readonly source: string;
+      readonly bundle: string;
       readonly wit: string;
       readonly world: string;
       readonly output: string;
@@ -30,7 +30,7 @@ async function run(task: ToolTask): Promise<void> {
     // ECDSA take their random numbers: importing such a key would end the request (ComponentizeJS issue 334). The host
     // has every interface that is imported without that step.
     splicer.stubWasi = (module) => module;
-    const { component } = await componentize({ sourcePath: task.source, witPath: task.wit, worldName: task.world });
+    const { component } = await componentize({ sourcePath: task.bundle, witPath: task.wit, worldName: task.world });
     await writeFile(task.output, component);
   } else {
     const { parse } = await import('@bytecodealliance/jco');

@@ -1,6 +1,6 @@
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { BuildError } from '../build-error.ts';
+import { excerptOf } from '../excerpt.ts';
 import { runTool } from '../run-tool.ts';
 
 const PARSE_TIMEOUT_MS = 120_000;
@@ -13,12 +13,10 @@ const PARSE_TIMEOUT_MS = 120_000;
  * @throws BuildError `syntax_error` with the place, `tool_failed`
  */
 export async function parseWat(path: string, folder: string, signal?: AbortSignal): Promise<string> {
-  const temporaryFolder = join(folder, 'tool');
-  await mkdir(temporaryFolder);
   const output = join(folder, 'function.wasm');
   const report = await runTool(
     { tool: 'parse-wat', source: path, output },
-    { timeoutMs: PARSE_TIMEOUT_MS, temporaryFolder, ...(signal === undefined ? {} : { signal }) },
+    { timeoutMs: PARSE_TIMEOUT_MS, folder, ...(signal === undefined ? {} : { signal }) },
   );
   if (report.ok) return output;
   if (report.reason !== 'failed') {
@@ -26,13 +24,20 @@ export async function parseWat(path: string, folder: string, signal?: AbortSigna
       toolOutput: report.message,
     });
   }
-  // "expected `(`\n     --> <anon>:3:9\n      |\n    3 | …"
-  const place = /-->\s*\S*?:(\d+):(\d+)\n([\s\S]*)/.exec(report.message);
-  const message = report.message.split('\n')[0]!.replace(/^error: /, '');
-  throw new BuildError('source', 'syntax_error', message, {
-    ...(place === null
-      ? {}
-      : { location: { file: path, line: Number(place[1]), column: Number(place[2]), excerpt: place[3]!.trimEnd() } }),
-    toolOutput: report.message,
-  });
+  throw syntaxError(path, report.message);
+}
+
+/** The tool prints its error as a structure: `… Text { line: 1, col: 8, …, kind: Custom("unknown operator …")`, counted from 0. */
+function syntaxError(path: string, toolOutput: string): BuildError {
+  const place = /Text \{ line: (\d+), col: (\d+)/.exec(toolOutput);
+  const custom = /kind: Custom\("((?:[^"\\]|\\.)*)"\)/.exec(toolOutput)?.[1]?.replaceAll(/\\(["\\])/g, '$1');
+  const lexical = /kind: Lex\((.*?)\) \}/.exec(toolOutput)?.[1];
+  const message =
+    custom ?? (lexical === undefined ? 'the text is not WebAssembly' : `the text cannot be read: ${lexical}`);
+  if (place === null) return new BuildError('source', 'syntax_error', message, { toolOutput });
+  const [line, column] = [Number(place[1]) + 1, Number(place[2]) + 1];
+  const excerpt = excerptOf(path, line, column);
+  const file = relative(process.cwd(), path) || path;
+  const location = { file, line, column, ...(excerpt === undefined ? {} : { excerpt }) };
+  return new BuildError('source', 'syntax_error', message, { location, toolOutput });
 }

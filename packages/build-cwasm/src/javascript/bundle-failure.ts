@@ -3,7 +3,7 @@ import { stripVTControlCharacters } from 'node:util';
 import type { RolldownLog } from 'rolldown';
 import type { SourceLocation } from '../build-error.ts';
 import { BuildError } from '../build-error.ts';
-import { excerptOf } from './excerpt.ts';
+import { excerptOf } from '../excerpt.ts';
 
 /** Turns what the bundler throws or logs into one BuildError about the user's file. */
 export function bundleFailure(thrown: unknown, file: string): BuildError {
@@ -23,16 +23,21 @@ export function bundleFailure(thrown: unknown, file: string): BuildError {
   if (first.code === 'UNRESOLVED_IMPORT') {
     const name = /"([^"]+)"|'([^']+)'/.exec(plain(first.message));
     const wanted = name?.[1] ?? name?.[2] ?? 'a module';
-    const relativePath = wanted.startsWith('.') || wanted.startsWith('/');
     return new BuildError('source', 'unresolved_import', `cannot find the import "${wanted}"`, {
       ...facts,
-      hint: relativePath
-        ? 'Check the path and the file name.'
-        : `Install it where the function's package.json is: npm install ${wanted}`,
+      hint: importHint(wanted),
     });
   }
   const code = first.code === 'PARSE_ERROR' ? 'syntax_error' : 'bundle_failed';
   return new BuildError('source', code, firstLine(plain(first.message)), facts);
+}
+
+function importHint(name: string): string {
+  if (name.startsWith('.') || name.startsWith('/')) return 'Check the path and the file name.';
+  if (/^[a-z]+:/.test(name)) return 'Modules of this kind cannot be imported by a JavaScript function.';
+  const parts = name.split('/');
+  const packageName = parts.slice(0, name.startsWith('@') ? 2 : 1).join('/');
+  return `Install it where the function's package.json is: npm install ${packageName}`;
 }
 
 function logsOf(thrown: unknown): RolldownLog[] {

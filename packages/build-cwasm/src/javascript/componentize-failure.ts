@@ -4,7 +4,7 @@ import { BuildError } from '../build-error.ts';
 import type { ToolReport } from '../run-tool.ts';
 import type { Bundle } from './bundle.ts';
 import { BUNDLE_NAME } from './bundle.ts';
-import { excerptOf } from './excerpt.ts';
+import { excerptOf } from '../excerpt.ts';
 import { originalPlace, stackPlaces } from './source-map.ts';
 
 const TOP_LEVEL_HINT =

@@ -9,6 +9,9 @@ import { FUNCTION_WORLD, writeFunctionWit } from './wit.ts';
 /** Longest time the function's top-level code and the tool around it may take; some 3 s where nothing else runs. */
 const COMPONENTIZE_TIMEOUT_MS = 240_000;
 
+/** How a component is made. */
+export type ComponentizeLimits = { readonly timeoutMs?: number; readonly signal?: AbortSignal };
+
 /**
  * Makes a component of a bundle: the engine with the function's modules evaluated.
  *
@@ -16,20 +19,21 @@ const COMPONENTIZE_TIMEOUT_MS = 240_000;
  * @returns path of the component
  * @throws BuildError as componentize-failure.ts maps what the tool says
  */
-export async function componentizeBundle(bundle: Bundle, folder: string, signal?: AbortSignal): Promise<string> {
-  const sources = join(folder, 'bundle');
+export async function componentizeBundle(
+  bundle: Bundle,
+  folder: string,
+  { timeoutMs = COMPONENTIZE_TIMEOUT_MS, signal }: ComponentizeLimits = {},
+): Promise<string> {
   const wit = join(folder, 'wit');
-  const temporaryFolder = join(folder, 'tool');
-  await mkdir(sources);
-  await mkdir(temporaryFolder);
-  await writeFile(join(sources, BUNDLE_NAME), bundle.code);
+  await mkdir(join(folder, 'bundle'));
+  await writeFile(join(folder, 'bundle', BUNDLE_NAME), bundle.code);
   await writeFunctionWit(wit);
   const output = join(folder, 'function.wasm');
   const report = await runTool(
-    { tool: 'componentize', source: join(sources, BUNDLE_NAME), wit, world: FUNCTION_WORLD, output },
-    { timeoutMs: COMPONENTIZE_TIMEOUT_MS, temporaryFolder, ...(signal === undefined ? {} : { signal }) },
+    { tool: 'componentize', bundle: join('bundle', BUNDLE_NAME), wit, world: FUNCTION_WORLD, output },
+    { timeoutMs, folder, ...(signal === undefined ? {} : { signal }) },
   );
-  if (!report.ok) throw componentizeFailure(report, bundle, COMPONENTIZE_TIMEOUT_MS);
+  if (!report.ok) throw componentizeFailure(report, bundle, timeoutMs);
   if (!report.output.includes('playa:initialized')) throw neverInitialized(report.output);
   return output;
 }
