@@ -16,7 +16,7 @@ export type InvocationLine = LogLine & {
   runner?: number;
   worker?: number;
   attempts?: number;
-  durationMs: number;
+  durationUs: number;
   fuel?: number;
   guestUs?: number;
   memoryBytes?: number;

@@ -2,7 +2,7 @@ import type { ArtifactCatalog } from "../artifacts/artifact-catalog.ts";
 import type { Artifact } from "../artifacts/artifact.ts";
 import { InvocationError } from "../outcome/invocation-error.ts";
 import { EVICTED } from "../pool/bound-runner.ts";
-import type { Lease } from "../pool/function-runners.ts";
+import type { Lease, PendingLease } from "../pool/function-runners.ts";
 import type { RunnerLender } from "../pool/runner-lender.ts";
 import { exchange, type ExchangeLimits } from "./exchange.ts";
 import type { Invocation } from "./invocation.ts";
@@ -38,7 +38,9 @@ export async function handleRequest(deps: RequestDeps, invocation: Invocation): 
       invocation.artifact = artifact;
       invocation.resolvedMs = deps.nowMs();
 
-      lease = await lend(deps, invocation, artifact);
+      const lent = deps.lender.lend(artifact);
+      // Mostly a lane is free, and nothing has to be waited for.
+      lease = "leave" in lent ? await waitForLease(deps, lent, invocation, artifact) : lent;
       if (lease === undefined) continue;
       invocation.lentMs = deps.nowMs();
 
@@ -46,47 +48,38 @@ export async function handleRequest(deps: RequestDeps, invocation: Invocation): 
       if (result !== "again") break;
       // Its runner died before it had answered, and the request may be repeated.
       lease.giveBack();
+      lease = undefined;
     }
   } catch (error) {
     sendProblem(invocation, asInvocationError(error));
   }
-  await finish(deps, invocation, lease);
-}
-
-/** Resolves with `undefined` when the version has left the disk meanwhile and must be resolved again. */
-async function lend(deps: RequestDeps, invocation: Invocation, artifact: Artifact): Promise<Lease | undefined> {
-  const lent = deps.lender.lend(artifact);
-  if (!("leave" in lent)) return lent;
-  try {
-    return await waitForLease(lent, invocation);
-  } catch (error) {
-    if (!(error instanceof InvocationError) || error.reason !== EVICTED) throw error;
-    deps.artifacts.evicted(artifact);
-    return undefined;
-  }
-}
-
-async function waitForLease(
-  pending: { lease: Promise<Lease>; leave: (error: Error) => void },
-  invocation: Invocation,
-): Promise<Lease> {
-  const leave = (): void => pending.leave(new InvocationError("client_gone", "The client went away while it waited."));
-  invocation.onClientGone = leave;
-  if (invocation.clientGone) leave();
-  try {
-    return await pending.lease;
-  } finally {
-    invocation.onClientGone = undefined;
-  }
-}
-
-/** Step 5: gives the lane back and takes the account, with what the supervisor saw of the worker where the worker was for this request alone. */
-async function finish(deps: RequestDeps, invocation: Invocation, lease: Lease | undefined): Promise<void> {
+  // What the supervisor saw of the worker belongs to the account where the worker was for this request alone.
   if (lease?.used === true && lease.bound.requestsPerWorker === 1) {
     invocation.endedWorker = await lease.bound.workerEnded(lease.lane);
   }
   lease?.giveBack();
   deps.settle(invocation);
+}
+
+/** Resolves with `undefined` when the version has left the disk meanwhile and must be resolved again. */
+async function waitForLease(
+  deps: RequestDeps,
+  pending: PendingLease,
+  invocation: Invocation,
+  artifact: Artifact,
+): Promise<Lease | undefined> {
+  const leave = (): void => pending.leave(new InvocationError("client_gone", "The client went away while it waited."));
+  invocation.onClientGone = leave;
+  if (invocation.clientGone) leave();
+  try {
+    return await pending.lease;
+  } catch (error) {
+    if (!(error instanceof InvocationError) || error.reason !== EVICTED) throw error;
+    deps.artifacts.evicted(artifact);
+    return undefined;
+  } finally {
+    invocation.onClientGone = undefined;
+  }
 }
 
 function asInvocationError(error: unknown): InvocationError {

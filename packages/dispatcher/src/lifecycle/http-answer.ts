@@ -77,9 +77,9 @@ export class HttpAnswer {
   #writeHead(head: ResponseHead, ended: boolean): void {
     this.#written = true;
     const { requestId } = this.#invocation;
-    // Never the decoded list itself: a retry could see it again.
-    const headers = head.headers.concat("x-playa-request-id", requestId);
-    const declared = findField(head.headers, "content-length");
+    const { headers } = head;
+    const declared = findField(headers, "content-length");
+    headers.push("x-playa-request-id", requestId);
     this.#declaredBytes = declared === undefined ? undefined : Number(declared);
     const hasBody = head.status !== 204 && head.status !== 304 && this.#invocation.request.method !== "HEAD";
     const chunked = hasBody && declared === undefined && (!ended || this.#trailers!.length > 0);
