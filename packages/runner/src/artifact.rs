@@ -10,18 +10,15 @@ use wasmtime::component::{Component, Linker, Type};
 use wasmtime::{Engine, Module};
 use wasmtime_wasi_http::{p2, p3};
 
-/// The part of a message that names the mapped file.
-const COMPONENT: &str = "failed to load code for";
-
 fn refused(reason: RefusedReason, detail: impl Into<String>) -> Refused {
     Refused { reason, detail: detail.into() }
 }
 
 /// Sorts the messages of Wasmtime's compatibility checks; they have no types.
-fn refuse_load(error: &wasmtime::Error) -> Refused {
+fn refuse_load(error: &wasmtime::Error, path: &Path) -> Refused {
     // Without the context that only names the file, which is the same in every sandbox.
-    let causes: Vec<String> =
-        error.chain().map(ToString::to_string).filter(|cause| !cause.contains(COMPONENT)).collect();
+    let path = path.to_string_lossy();
+    let causes: Vec<String> = error.chain().map(ToString::to_string).filter(|cause| !cause.contains(&*path)).collect();
     let detail = causes.join(": ");
     let reason = if detail.contains("incompatible version") {
         RefusedReason::Version
@@ -63,7 +60,7 @@ pub fn load(engine: &Engine, linker: &Linker<Guest>, path: &Path, kind: Kind) ->
 fn load_component(engine: &Engine, linker: &Linker<Guest>, path: &Path) -> Result<Program, Refused> {
     // SAFETY: a forged file could run any native code. The dispatcher hands out only files whose signature it has
     // checked and that nobody writes to; the sandbox bounds what a mistake there can do.
-    let component = unsafe { Component::deserialize_file(engine, path) }.map_err(|error| refuse_load(&error))?;
+    let component = unsafe { Component::deserialize_file(engine, path) }.map_err(|error| refuse_load(&error, path))?;
     let pre =
         linker.instantiate_pre(&component).map_err(|error| refused(RefusedReason::World, format!("{error:#}")))?;
     if let Ok(service) = p3::bindings::ServicePre::new(pre.clone()) {
@@ -122,7 +119,7 @@ fn returns_result(func: &ComponentFunc) -> bool {
 
 fn load_module(engine: &Engine, path: &Path) -> Result<Program, Refused> {
     // SAFETY: as for components.
-    let module = unsafe { Module::deserialize_file(engine, path) }.map_err(|error| refuse_load(&error))?;
+    let module = unsafe { Module::deserialize_file(engine, path) }.map_err(|error| refuse_load(&error, path))?;
     if !module.get_export("_start").is_some_and(|export| {
         export.func().is_some_and(|start| start.params().len() == 0 && start.results().len() == 0)
     }) {
