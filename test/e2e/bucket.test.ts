@@ -39,7 +39,6 @@ beforeEach(async () => {
 
 afterEach(async () => {
   await server.stop();
-  await server.dispose();
   bucket.remove();
 });
 

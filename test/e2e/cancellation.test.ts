@@ -25,7 +25,6 @@ beforeAll(async () => {
 afterAll(async () => {
   for (const server of servers.values()) {
     await server.stop();
-    await server.dispose();
   }
   bucket.remove();
 });

@@ -24,7 +24,6 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await server.stop();
-  await server.dispose();
   bucket.remove();
 });
 

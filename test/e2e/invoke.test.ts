@@ -17,7 +17,6 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await server.stop();
-  await server.dispose();
   bucket.remove();
 });
 

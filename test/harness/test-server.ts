@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { TEST_KEYS } from './artifacts.ts';
 import { open, send, type Answer, type RequestOptions } from './http-client.ts';
@@ -35,11 +35,11 @@ export type TestServer = {
   ended: Promise<Ending>;
   /** All processes below the program. */
   processes: () => ProcessEntry[];
-  /** Stops it with SIGTERM, and throws unless it ends with status 0 and leaves no process, mount or run folder behind. */
+  /** Stops it with SIGTERM, and throws unless it ends with status 0 and leaves no process, mount or run folder behind. Disposes of it. */
   stop: () => Promise<void>;
   /** Throws unless nothing of it is left. For after it was killed. */
   expectNothingLeft: () => Promise<void>;
-  /** Kills it if it still runs, and removes its folders. For `afterAll`. */
+  /** Kills it if it still runs, and removes its folders. Later calls do nothing. */
   dispose: () => Promise<void>;
 };
 
@@ -69,12 +69,7 @@ export async function startServer(
       throw new Error(`the server did not start: ${stderr}\n${error.message}`);
     });
   const url = listening['url'] as string;
-  let seen: ProcessEntry[] = [];
 
-  const processes = (): ProcessEntry[] => {
-    seen = listDescendants(child.pid!);
-    return seen;
-  };
   const expectNothingLeft = async (): Promise<void> => {
     const left = (): ProcessEntry[] => listUsersOf(own.path);
     await waitUntil(
@@ -84,6 +79,11 @@ export async function startServer(
     );
     const mounts = listMountsOf(own.path);
     if (mounts.length > 0) throw new Error(`mounts left:\n${mounts.join('\n')}`);
+  };
+  const dispose = async (): Promise<void> => {
+    if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
+    await ended;
+    own.remove();
   };
   const invoke = (path: string, request?: RequestOptions): Promise<Answer> => send(`${url}/invoke/${path}`, request);
 
@@ -99,19 +99,21 @@ export async function startServer(
     get: (path) => send(`${url}${path}`),
     signal: (signal) => void child.kill(signal),
     ended,
-    processes,
+    processes: () => listDescendants(child.pid!),
     stop: async () => {
-      child.kill('SIGTERM');
-      const { code, signal } = await ended;
-      if (code !== 0) throw new Error(`it ended with ${code ?? signal}\n${stderr}\n${tail(log)}`);
-      await expectNothingLeft();
+      try {
+        child.kill('SIGTERM');
+        const { code, signal } = await ended;
+        if (code !== 0) throw new Error(`it ended with ${code ?? signal}\n${stderr}\n${tail(log)}`);
+        await expectNothingLeft();
+        const runs = readdirSync(join(stateFolder, 'run'));
+        if (runs.length > 0) throw new Error(`run folders left: ${runs.join(' ')}`);
+      } finally {
+        await dispose();
+      }
     },
     expectNothingLeft,
-    dispose: async () => {
-      if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
-      await ended;
-      own.remove();
-    },
+    dispose,
   };
 }
 
@@ -123,12 +125,16 @@ function launch(bucketFolder: string, folder: string, options: ServerOptions): C
     runner: runnerFile(),
     ...options,
   }).flatMap(([name, value]) => [`--${name}`, String(value)]);
-  return spawn(PROJECT.playa, ['serve', '--no-config', ...flags], {
+  const strayFile = openSync('/etc/hostname', 'r');
+  const child = spawn(PROJECT.playa, ['serve', '--no-config', ...flags], {
     // Its own folder: what is left of it is found by that. No more of the environment than a program needs.
     cwd: folder,
     env: { PATH: process.env['PATH'], HOME: folder },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    // An open file that the program did not ask for, as a careless parent leaves one: it must not reach a sandbox.
+    stdio: ['ignore', 'pipe', 'pipe', ...Array.from({ length: 27 }, () => 'ignore' as const), strayFile],
   });
+  closeSync(strayFile);
+  return child;
 }
 
 function tail(log: LogLines): string {

@@ -41,6 +41,7 @@ impl Guest for Probe {
             "/random" => reflect::random(answer, &query),
             "/counter" => reflect::counter(answer),
             "/log" => reflect::log(answer, &query),
+            "/announce" => reflect::announce(answer, &query),
             "/sleep" => reflect::sleep_then_answer(answer, &query),
             "/outgoing" => reach::outgoing(answer, &query),
             "/connect" => reach::connect(answer, &query),

@@ -68,6 +68,12 @@ pub fn log(answer: ResponseOutparam, query: &Query) {
     answer::text(answer, 200, "logged\n");
 }
 
+/// Says `text` on stdout, so that a test knows that the request is being served, and answers after `ms` milliseconds.
+pub fn announce(answer: ResponseOutparam, query: &Query) {
+    println!("{}", query.text("text"));
+    sleep_then_answer(answer, query);
+}
+
 /// Answers after `ms` milliseconds.
 pub fn sleep_then_answer(answer: ResponseOutparam, query: &Query) {
     sleep(Duration::from_millis(query.number("ms", 10)));
