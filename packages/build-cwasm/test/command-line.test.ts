@@ -208,6 +208,16 @@ describe('a toolchain is refused', () => {
     expect(existsSync(join(cwd, 'compiled'))).toBe(false);
   });
 
+  test('that does not know the target', async () => {
+    const foreign = process.arch === 'arm64' ? 'x86_64-unknown-linux-gnu' : 'aarch64-unknown-linux-gnu';
+    const ran = await buildCwasm([SMALL, '--target', foreign, '-o', 'foreign.cwasm', '--json'], { cwd });
+    // One with every architecture is as good.
+    if (ran.code === 0)
+      return expect((await readTrailer(join(cwd, 'foreign.cwasm'))).manifest.engine.target).toBe(foreign);
+    expect([ran.code, JSON.parse(ran.stdout).error.code]).toEqual([EXIT_CODES.toolchain.code, 'target_unsupported']);
+    expect(readdirSync(cwd)).toEqual([]);
+  });
+
   test('that cannot sign', async () => {
     mkdirSync(join(cwd, 'keys'));
     put('keys/signing.pem', 'no key');

@@ -14,7 +14,7 @@ const COMPILE_TIMEOUT_MS = 900_000;
  *
  * @param wasmtime path of a command of the right version, from findWasmtime
  * @param output is written by the command
- * @throws BuildError `invalid_wasm`, `disk_full`, `compile_failed`; the signal's reason when it is aborted
+ * @throws BuildError `invalid_wasm`, `target_unsupported`, `disk_full`, `output_unwritable`, `compile_failed`; the signal's reason when it is aborted
  */
 export async function compileWasm(
   wasmtime: string,
@@ -66,6 +66,12 @@ export async function compileWasm(
   }
   if (/failed to write output/.test(stderr)) {
     throw new BuildError('output', 'output_unwritable', 'the compiler cannot write to the output folder', {
+      toolOutput: stderr,
+    });
+  }
+  if (/[Ss]upport for this target/.test(stderr)) {
+    throw new BuildError('toolchain', 'target_unsupported', `${wasmtime} cannot compile for ${target.triple}`, {
+      hint: 'Build where the function is to run, or name a wasmtime with the feature all-arch by --wasmtime.',
       toolOutput: stderr,
     });
   }
