@@ -74,7 +74,7 @@ export async function startSpawner(deps: {
     mkdirSync(runDirectory, { recursive: true, mode: 0o711 });
     const started = fork(fileURLToPath(new URL('./spawner-main.ts', import.meta.url)), [], {
       // No more of the environment than a program needs to start: the dispatcher's may hold credentials.
-      env: { PATH: process.env['PATH'] ?? '/usr/bin:/bin' },
+      env: pick(process.env, ['PATH', 'NODE_COMPILE_CACHE']),
       execArgv: ['--disable-warning=ExperimentalWarning'],
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
@@ -145,6 +145,10 @@ export async function startSpawner(deps: {
       server.close();
     },
   };
+}
+
+function pick(env: NodeJS.ProcessEnv, names: string[]): NodeJS.ProcessEnv {
+  return Object.fromEntries(names.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]])));
 }
 
 function send(child: ChildProcess, request: SpawnerRequest): void {
