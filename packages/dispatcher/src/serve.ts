@@ -26,6 +26,7 @@ import { createStreamNumbers } from "./runner/stream-numbers.ts";
 import { createServer } from "./server/create-server.ts";
 import { addHealthRoutes, type ReadinessCheck } from "./server/health-routes.ts";
 import { startSpawner } from "./spawner/spawner.ts";
+import { findProgram } from './spawner/find-program.ts';
 import { openStateDirectory } from "./state/state-directory.ts";
 
 /** The engine that runners are built on; packages/runner/Cargo.toml pins the same version. */
@@ -61,7 +62,7 @@ export async function serve(config: Config, logger: OpenLogger): Promise<PlayaSe
   });
 
   const { runner, seccompFilter } = state;
-  const programs = { bubblewrap: config.bubblewrap, runner, seccompFilter };
+  const programs = { bubblewrap: findBubblewrap(config.bubblewrap), runner, seccompFilter };
   const spawner = await startSpawner({ runDirectory: state.run, programs, log });
   const poolDeps = {
     spawner,
@@ -195,4 +196,12 @@ export async function serve(config: Config, logger: OpenLogger): Promise<PlayaSe
 
 function urlOf({ address, family, port }: AddressInfo): string {
   return `http://${family === "IPv6" ? `[${address}]` : address}:${port}`;
+}
+
+function findBubblewrap(name: string): string {
+  const path = findProgram(name, process.env['PATH']);
+  if (path !== undefined) return path;
+  throw new ConfigError(
+    `there is no executable ${name}: functions run in sandboxes only; install bubblewrap (apt-get install bubblewrap), or name it with --bubblewrap`,
+  );
 }
