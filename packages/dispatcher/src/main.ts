@@ -57,12 +57,18 @@ async function runServe(rest: string[]): Promise<number> {
   process.title = "playa: dispatcher";
   const config = loadConfig(rest, process.env);
   const logger = openLogger(config.logLevel);
-  const server = await serve(config, logger);
-  await nextSignal();
-  void nextSignal().then(() => {
+  const asked = Promise.withResolvers<void>();
+  let signals = 0;
+  const onSignal = (): void => {
+    if (++signals === 1) return asked.resolve();
     logger.flush();
     process.exit(EXIT.forced);
-  });
+  };
+  // Before anything is started: a signal that comes while the server does is obeyed as soon as it is there.
+  process.on("SIGINT", onSignal);
+  process.on("SIGTERM", onSignal);
+  const server = await serve(config, logger);
+  await asked.promise;
   const finished = await server.stop();
   process.exit(finished ? EXIT.ok : EXIT.drainIncomplete);
 }
@@ -71,18 +77,6 @@ function docsPage(rest: string[]): string {
   if (rest.length === 1 && rest[0] === "configuration") return configurationPage();
   if (rest.length === 1 && rest[0] === "outcomes") return outcomesPage();
   throw new ConfigError("playa docs knows two pages: configuration, outcomes");
-}
-
-function nextSignal(): Promise<void> {
-  return new Promise((resolve) => {
-    const onSignal = (): void => {
-      process.off("SIGINT", onSignal);
-      process.off("SIGTERM", onSignal);
-      resolve();
-    };
-    process.on("SIGINT", onSignal);
-    process.on("SIGTERM", onSignal);
-  });
 }
 
 function print(text: string): number {
