@@ -78,7 +78,7 @@ export async function serve(config: Config, logger: OpenLogger): Promise<PlayaSe
     single: createRunnerPool({ ...poolDeps, lanes: 1 }),
   };
   const pool = config.isolation === "sandbox" ? pools.single : pools.many;
-  pool.warm();
+  const warmed = pool.warm();
 
   const lender = createRunnerLender({
     pools,
@@ -166,6 +166,13 @@ export async function serve(config: Config, logger: OpenLogger): Promise<PlayaSe
   const server = createServer({ invoke, maxRequestHeaderBytes: config.maxRequestHeaderBytes });
   addHealthRoutes(server, readiness);
   const address = parseAddress(config.listen)!;
+  try {
+    await warmed;
+  } catch (error) {
+    await closeRunners();
+    const hint = '`npm start` in the source tree finds the setting that forbids it; nothing runs without a sandbox';
+    throw new ConfigError(`no sandbox can be started: ${(error as Error).message}\n${hint}`, { cause: error });
+  }
   try {
     await server.listen(address);
   } catch (error) {

@@ -24,8 +24,11 @@ export type RunnerPool = {
    * @throws {InvocationError} `sandbox_failed` when sandboxes cannot be started, `draining` when the pool is closed.
    */
   take: () => Promise<PooledRunner>;
-  /** Starts filling the pool; `take` does so as well. */
-  warm: () => void;
+  /**
+   * Starts filling the pool; `take` does so as well. Settles when the first sandbox has started, or at once for a pool that keeps none ready.
+   * @throws {Error} why the first one could not be started.
+   */
+  warm: () => Promise<void>;
   state: () => PoolState;
   /** Kills what is ready and starts nothing more. */
   close: () => void;
@@ -62,6 +65,9 @@ export function createRunnerPool(deps: {
   let pause: NodeJS.Timeout | undefined;
   let warmed = false;
   let closed = false;
+  const firstStart = Promise.withResolvers<void>();
+  // Only `warm` hands it out.
+  firstStart.promise.catch(() => undefined);
 
   const refill = (): void => {
     if (!warmed) return;
@@ -82,6 +88,7 @@ export function createRunnerPool(deps: {
       starting--;
       failures = 0;
       lastFailure = undefined;
+      firstStart.resolve();
       hand(pooled);
     } catch (error) {
       starting--;
@@ -99,6 +106,7 @@ export function createRunnerPool(deps: {
 
   const onFailure = (error: unknown): void => {
     lastFailure = error instanceof Error ? error.message : String(error);
+    firstStart.reject(error);
     deps.log.error({ err: error, failures }, 'sandbox failed to start');
     // What was started side by side fails together, as when the spawner dies: that is one failure.
     if (pause === undefined) {
@@ -127,6 +135,7 @@ export function createRunnerPool(deps: {
     warm: () => {
       warmed = true;
       refill();
+      return deps.size === 0 ? Promise.resolve() : firstStart.promise;
     },
     state: () => ({ ready: ready.length, starting, lastFailure }),
     take: () => {

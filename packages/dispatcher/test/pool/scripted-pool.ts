@@ -41,7 +41,7 @@ export function scriptedPool(lanes: number): ScriptedPool {
   const check = (): void => checks.forEach((each) => each());
   const artifact = { name: "f", path, manifest: { kind: "component" } } as unknown as Artifact;
   const pool: RunnerPool = {
-    warm: () => undefined,
+    warm: () => Promise.resolve(),
     state: () => ({ ready: 0, starting: 0, lastFailure: undefined }),
     close: () => undefined,
     take: async () => {
