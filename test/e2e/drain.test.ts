@@ -102,7 +102,7 @@ test('a second signal ends it at once', async () => {
 
 test('stopped while it has nothing to do, and right after its start', async () => {
   const idle = await start();
-  await idle.stop();
+  await expect(idle.stop()).resolves.toBeUndefined();
   const busyStarting = await start({ 'pool-size': 16, 'starts-at-once': 16 });
-  await busyStarting.stop();
+  await expect(busyStarting.stop()).resolves.toBeUndefined();
 });

@@ -35,7 +35,7 @@ function kill(...entries: ProcessEntry[]): void {
 /** Reads an answer to its end; resolves with whether it was cut. */
 async function isCut(answer: IncomingMessage): Promise<boolean> {
   try {
-    for await (const _chunk of answer);
+    for await (const chunk of answer) void chunk;
     return false;
   } catch {
     return true;

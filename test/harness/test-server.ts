@@ -55,7 +55,7 @@ export async function startServer(
   folder?: string,
 ): Promise<TestServer> {
   const own = folder === undefined ? makeTemporaryFolder('server') : { path: folder, remove: () => undefined };
-  const stateFolder = join(own.path, 'state');
+  const stateFolder = String(options['state-dir'] ?? join(own.path, 'state'));
   mkdirSync(stateFolder, { recursive: true });
   const child = launch(bucketFolder, own.path, { 'state-dir': stateFolder, ...options });
   const log = collectLogLines(child.stdout!);
@@ -106,7 +106,7 @@ export async function startServer(
         const { code, signal } = await ended;
         if (code !== 0) throw new Error(`it ended with ${code ?? signal}\n${stderr}\n${tail(log)}`);
         await expectNothingLeft();
-        const runs = readdirSync(join(stateFolder, 'run'));
+        const runs = readdirSync(join(stateFolder, 'run')).filter((name) => name.startsWith(`${child.pid}-`));
         if (runs.length > 0) throw new Error(`run folders left: ${runs.join(' ')}`);
       } finally {
         await dispose();
