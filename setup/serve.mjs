@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
+import { watchNpm } from './lib/parent.mjs';
 import { statusOfSignal } from './lib/session.mjs';
 import { findProgram } from './steps/system-packages.mjs';
 
@@ -24,9 +25,10 @@ const SAME_SIGNAL_MS = 500;
  * Serves until it is told to stop.
  * @param {import('./lib/project.mjs').Project} project
  * @param {string[]} args the user's own, for `playa serve`
+ * @param {number} parent process id of who started this command, at its beginning
  * @returns {Promise<number>} the exit status
  */
-export function serve(project, args) {
+export function serve(project, args, parent) {
   process.stderr.write(describeFirstSteps(addressOf(args, project), listFunctions(project.bucketFolder)));
   const playa = path.join(project.root, 'packages/dispatcher/bin/playa');
   const [command, ...rest] = [...endWithParent(project.env), playa, 'serve', ...args];
@@ -49,8 +51,10 @@ export function serve(project, args) {
       stdio: ['ignore', 'inherit', 'inherit'],
       detached: true,
     });
+    const unwatch = watchNpm(project.env, parent, () => forward('SIGTERM'));
     child.once('error', reject);
     child.once('exit', (status, signal) => {
+      unwatch();
       signals.forEach((each) => process.off(each, forward));
       resolve(status ?? statusOfSignal(signal ?? 'SIGKILL'));
     });

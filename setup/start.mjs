@@ -10,5 +10,5 @@ const signal = session.stoppedBy();
 if (signal !== undefined) {
   process.exitCode = statusOfSignal(signal);
 } else {
-  process.exitCode = isReady ? await serve(session.project, process.argv.slice(2)) : 1;
+  process.exitCode = isReady ? await serve(session.project, process.argv.slice(2), session.parent) : 1;
 }

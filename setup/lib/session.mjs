@@ -1,18 +1,20 @@
 import { constants } from 'node:os';
 import { performance } from 'node:perf_hooks';
 import { createDisplay } from './display.mjs';
+import { watchNpm } from './parent.mjs';
 import { openProject } from './project.mjs';
 
 /**
  * What each of the commands works with: the checkout, a display, and a signal that SIGINT and SIGTERM set off.
- * @typedef {import('../prepare.mjs').SetupContext & { end: () => void, stoppedBy: () => NodeJS.Signals | undefined }} Session
+ * @typedef {import('../prepare.mjs').SetupContext & { parent: number, end: () => void, stoppedBy: () => NodeJS.Signals | undefined }} Session
  */
 
 /**
  * Begins a command. From now on SIGINT and SIGTERM stop its tools first.
- * @returns {Session} `end` gives the terminal and the signals back; `stoppedBy` names the signal that came, if any
+ * @returns {Session} `parent` is the process id of who started it; `end` gives the terminal and the signals back; `stoppedBy` names the signal that came, if any
  */
 export function openSession() {
+  const parent = process.ppid;
   const project = openProject(process.env);
   const display = createDisplay({ stream: process.stderr, now: () => performance.now() });
   const abort = new AbortController();
@@ -24,12 +26,15 @@ export function openSession() {
   };
   process.on('SIGINT', stop);
   process.on('SIGTERM', stop);
+  const unwatch = watchNpm(project.env, parent, () => stop('SIGTERM'));
   return {
     project,
+    parent,
     display,
     signal: abort.signal,
     stoppedBy: () => received,
     end: () => {
+      unwatch();
       display.close();
       process.off('SIGINT', stop);
       process.off('SIGTERM', stop);

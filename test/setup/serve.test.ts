@@ -42,17 +42,20 @@ test('the first steps name every function, the examples first', () => {
 
 describe('serving', () => {
   /** A checkout whose server is a script that says what reaches it. */
-  async function startServer(server: string) {
+  async function startServer(server: string, prefix: string[] = []) {
     const bin = join(root, 'packages/dispatcher/bin');
     await mkdir(bin, { recursive: true });
     await mkdir(join(root, 'bucket'));
     await writeFile(join(bin, 'playa'), `#!/bin/sh\n${server}\n`);
     await chmod(join(bin, 'playa'), 0o755);
     const script = `
+      const parent = process.ppid;
       const { serve } = await import(${JSON.stringify(import.meta.resolve('../../setup/serve.mjs'))});
-      process.exitCode = await serve({ root: ${JSON.stringify(root)}, bucketFolder: ${JSON.stringify(join(root, 'bucket'))}, env: process.env }, ['--pool-size', '1']);`;
-    const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+      process.exitCode = await serve({ root: ${JSON.stringify(root)}, bucketFolder: ${JSON.stringify(join(root, 'bucket'))}, env: process.env }, ['--pool-size', '1'], parent);`;
+    const [command = '', ...args] = [...prefix, process.execPath, '--input-type=module', '-e', script];
+    const child = spawn(command, args, {
       stdio: ['ignore', 'pipe', 'ignore'],
+      env: { ...process.env, npm_lifecycle_event: 'start' },
     });
     return { child, output: lines(child.stdout) };
   }
@@ -84,6 +87,25 @@ describe('serving', () => {
   test('a server that a signal ends gives the status that shells give', async () => {
     const { child } = await startServer('kill -9 $$');
     expect((await once(child, 'exit'))[0]).toBe(137);
+  });
+
+  test('the server does not outlive a killed npm', async () => {
+    const { child, output } = await startServer(
+      'trap "echo got TERM; exit 0" TERM; echo here; while :; do sleep 0.01; done',
+      [
+        'sh',
+        '-c',
+        // A parent that can be killed alone, as npm can.
+        '"$@" & echo $!; wait',
+        'npm',
+      ],
+    );
+    const pid = Number((await output.next()).value);
+    expect((await output.next()).value).toBe('here');
+    child.kill('SIGKILL');
+    expect((await output.next()).value).toBe('got TERM');
+    expect((await output.next()).done).toBe(true);
+    expect(existsSync(`/proc/${pid}/exe`)).toBe(false);
   });
 
   test('the server does not outlive a killed parent', async () => {
