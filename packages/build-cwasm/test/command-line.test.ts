@@ -163,6 +163,15 @@ describe('a command line is refused', () => {
   });
 });
 
+test('the documentation has the same table of exit codes', () => {
+  const page = readFileSync(join(PROJECT.root, 'docs/writing-a-function.md'), 'utf8');
+  const rows = [...page.matchAll(/^\| (\d+) \| (.+) \|$/gm)].map(([, code, meaning]) => ({
+    code: Number(code),
+    meaning,
+  }));
+  expect(rows).toEqual(Object.values(EXIT_CODES));
+});
+
 describe('an output is refused', () => {
   test.each<[string, () => string, string]>([
     ['that is a folder', () => (mkdirSync(join(cwd, 'out.cwasm')), 'out.cwasm'), 'output_is_folder'],
