@@ -79,7 +79,7 @@ async function prepareLocked({ project, display, signal }) {
     () => checkSandbox({ env: project.env, isRoot }),
     ...(needsCargo ? [() => checkRustToolchain(project)] : []),
   ]);
-  problems.forEach((problem) => printFailure(display, 'this machine', problem));
+  problems.forEach((problem) => printFailure(display, '', problem));
   if (problems.length > 0) {
     return false;
   }
@@ -123,10 +123,12 @@ async function findProblems(checks) {
 
 /**
  * @param {import('./lib/display.mjs').Display} display
- * @param {string} what
+ * @param {string} what failed; nothing where the message says it
  * @param {unknown} error
  */
 export function printFailure(display, what, error) {
   const [first, ...rest] = describeFailure(error);
-  display.note([`✗ ${what}: ${first}`, ...rest.map((line) => (line === '' ? '' : `  ${line}`))].join('\n'));
+  display.note(
+    [`✗ ${what === '' ? '' : `${what}: `}${first}`, ...rest.map((line) => (line === '' ? '' : `  ${line}`))].join('\n'),
+  );
 }
