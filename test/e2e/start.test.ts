@@ -1,61 +1,163 @@
-import { execFile } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { execFile, type ExecFileException } from 'node:child_process';
+import { chmodSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { buildGuest, TEST_KEYS } from '../harness/artifacts.ts';
+import { problemOf } from '../harness/http-client.ts';
 import { PROJECT, runnerFile } from '../harness/project.ts';
+import { makeTemporaryFolder } from '../harness/temporary-folder.ts';
+import { makeBucket, type TestBucket } from '../harness/test-bucket.ts';
+import { startServer } from '../harness/test-server.ts';
 
-let folder: string;
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'playa-start-'));
-  // Sandboxes run under another user where the tests run as root.
-  chmodSync(folder, 0o711);
-  mkdirSync(join(folder, 'bucket'));
+let bucket: TestBucket;
+let folder: { path: string; remove: () => void };
+
+beforeAll(async () => {
+  bucket = makeBucket({ probe: await buildGuest('probe') });
+  folder = makeTemporaryFolder('start');
 });
-afterEach(() => rmSync(folder, { recursive: true }));
 
-/** Starts a server that is not expected to get far. */
-function serve(args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  const defaults = ['--no-config', '--listen', '127.0.0.1:0', '--runner', runnerFile()];
-  const folders = ['--state-dir', join(folder, 'state'), '--keys', join(folder, 'keys')];
-  const bucket = args.includes('--bucket') ? [] : ['--bucket', join(folder, 'bucket')];
+afterAll(() => {
+  bucket.remove();
+  folder.remove();
+});
+
+type Run = { code: number; stdout: string; stderr: string };
+
+/** Runs `playa` to its end, in the folder of the test. */
+function playa(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Run> {
   return new Promise((resolve) => {
-    execFile(PROJECT.playa, ['serve', ...defaults, ...folders, ...bucket, ...args], (error, stdout, stderr) => {
-      resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr });
-    });
+    execFile(
+      PROJECT.playa,
+      [...args],
+      { cwd: folder.path, env: { PATH: process.env['PATH'], HOME: folder.path, ...env }, timeout: 20_000 },
+      (error: ExecFileException | null, stdout, stderr) => {
+        resolve({ code: error === null ? 0 : typeof error.code === 'number' ? error.code : -1, stdout, stderr });
+      },
+    );
   });
 }
 
-function standIn(script: string): string {
-  const path = join(folder, 'bwrap');
-  writeFileSync(path, `#!/bin/sh\n${script}\n`);
-  chmodSync(path, 0o755);
-  return path;
-}
+/** Arguments of a server that would start. */
+const serve = (...more: string[]): string[] => [
+  ...['serve', '--bucket', bucket.path, '--listen', '127.0.0.1:0', '--keys', TEST_KEYS],
+  ...['--state-dir', join(folder.path, 'state'), '--runner', runnerFile()],
+  ...more,
+];
 
-describe('a server that cannot do its work does not start', () => {
-  test('without bubblewrap it says what to install', async () => {
-    const { code, stdout, stderr } = await serve(['--bubblewrap', join(folder, 'missing')]);
-    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
-    expect(stderr).toMatch(/no executable .*missing.*apt-get install bubblewrap/);
-  });
-
-  test('where namespaces are forbidden it repeats what bubblewrap says, and leaves nothing', async () => {
-    const refusing = standIn('echo "bwrap: setting up uid map: Permission denied" >&2; exit 1');
-    const { code, stdout, stderr } = await serve(['--bubblewrap', refusing]);
-    expect(code).toBe(2);
-    expect(stdout).not.toContain('listening');
-    expect(stderr).toMatch(/no sandbox can be started: .*setting up uid map: Permission denied/);
-    expect(readdirSync(join(folder, 'state/run'))).toEqual([]);
-  });
-
+describe('what cannot start says why, on stderr, with status 2', () => {
   test.each([
-    [['--bucket', '/nonexistent/bucket'], /is not a folder/],
-    [['--no-such-option'], /unknown argument --no-such-option/],
-    [['--isolation', 'none'], /not one of sandbox, process, instance/],
-  ])('%j stops it', async (args, message) => {
-    const { code, stdout, stderr } = await serve(args);
-    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    ['an unknown flag', ['--wall-clock', '1'], /unknown argument --wall-clock/],
+    ['a value that is no number', ['--pool-size', 'many'], /--pool-size: "many"/],
+    ['a value out of range', ['--pool-size', '100000'], /--pool-size: "100000" is outside/],
+    ['an unknown isolation', ['--isolation', 'none'], /--isolation: "none" is not one of sandbox, process, instance/],
+    ['a flag without its value', ['--fuel'], /--fuel needs a value/],
+    ['an address without a port', ['--listen', 'localhost'], /HOST:PORT|twice/],
+  ])('%s', async (_what, more, message) => {
+    const { code, stdout, stderr } = await playa(more[0] === '--listen' ? ['serve', ...more] : serve(...more));
     expect(stderr).toMatch(message);
+    expect([code, stdout]).toEqual([2, '']);
   });
+
+  test('a bucket that is not there, or is a file', async () => {
+    for (const path of [join(folder.path, 'missing'), TEST_KEYS + '/signing.pem']) {
+      const { code, stderr } = await playa(['serve', '--bucket', path, '--listen', '127.0.0.1:0', '--no-config']);
+      expect([code, stderr]).toEqual([2, expect.stringContaining(path)]);
+    }
+  });
+
+  test('a port that is taken, and nothing is left running', async () => {
+    const other = createServer();
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+    const { port } = other.address() as { port: number };
+    const address = `127.0.0.1:${port}`;
+    const args = serve().map((argument) => (argument === '127.0.0.1:0' ? address : argument));
+    const { code, stderr } = await playa(args);
+    expect([code, stderr]).toEqual([2, expect.stringContaining(address)]);
+    expect(readdirSync(join(folder.path, 'state/run'))).toEqual([]);
+    other.close();
+  });
+
+  test('an unknown environment variable and an unknown key', async () => {
+    const variable = await playa(serve(), { PLAYA_POOLSIZE: '1' });
+    expect([variable.code, variable.stderr]).toEqual([2, expect.stringContaining('PLAYA_POOLSIZE')]);
+    writeFileSync(join(folder.path, 'other.toml'), 'pool_size = 1\n');
+    const key = await playa(serve('--config', 'other.toml'));
+    expect([key.code, key.stderr]).toEqual([2, expect.stringContaining('pool_size')]);
+  });
+
+  test('a bubblewrap that is not there', async () => {
+    const { code, stderr } = await playa(serve('--bubblewrap', '/nowhere/bwrap'));
+    expect([code, stderr]).toEqual([2, expect.stringContaining('/nowhere/bwrap')]);
+  });
+
+  test('a runner that is not there', async () => {
+    const { code, stderr } = await playa([
+      'serve',
+      '--bucket',
+      bucket.path,
+      '--runner',
+      '/nowhere/runner',
+      '--state-dir',
+      join(folder.path, 'state'),
+    ]);
+    expect([code, stderr]).toEqual([2, expect.stringContaining('/nowhere/runner')]);
+  });
+});
+
+test('a flag wins over the environment, the environment over the file', async () => {
+  writeFileSync(join(folder.path, 'playa.toml'), 'pool-size = 0\nisolation = "instance"\nfuel = "nonsense"\n');
+  const file = await playa(serve());
+  expect([file.code, file.stderr]).toEqual([2, expect.stringContaining('fuel in playa.toml')]);
+  writeFileSync(join(folder.path, 'playa.toml'), 'pool-size = 1\nlisten = "nonsense"\n');
+  const ignored = await playa(['serve', '--no-config', '--listen', 'flag']);
+  expect(ignored.stderr).toContain('--listen');
+  const environment = await playa(['serve', '--no-config'], { PLAYA_LISTEN: 'variable' });
+  expect(environment.stderr).toContain('PLAYA_LISTEN');
+});
+
+test('help and version end with status 0 and list every option', async () => {
+  const help = await playa(['serve', '--help']);
+  expect(help.code).toBe(0);
+  for (const flag of ['--bucket', '--listen', '--isolation', '--wall-ms', '--fuel', '--memory-bytes', '--drain-ms']) {
+    expect(help.stdout).toContain(flag);
+  }
+  expect((await playa(['--version'])).stdout).toMatch(/^playa \d+\.\d+\.\d+/);
+  expect((await playa(['dance'])).code).toBe(2);
+});
+
+describe('where no sandbox can be started', () => {
+  test('a bubblewrap that fails: requests are refused, /readyz says why, and nothing runs without a sandbox', async () => {
+    const server = await startServer(bucket.path, { bubblewrap: '/bin/false', 'queue-wait-ms': 60_000 });
+    expect(problemOf(await server.invoke('probe'))).toMatchObject({ status: 503, code: 'sandbox_failed' });
+    const ready = await server.get('/readyz');
+    expect(ready.status).toBe(503);
+    expect(ready.text).toMatch(/sandbox/);
+    expect((await server.get('/healthz')).status).toBe(200);
+    expect(server.processes().map(({ name }) => name)).toEqual(['playa: spawner']);
+    await server.stop();
+  });
+
+  test('a runner that is none', async () => {
+    const fake = join(folder.path, 'no-runner');
+    writeFileSync(fake, '#!/bin/sh\necho hello\n');
+    chmodSync(fake, 0o755);
+    const server = await startServer(bucket.path, { runner: fake, 'queue-wait-ms': 60_000 });
+    expect(problemOf(await server.invoke('probe'))).toMatchObject({ status: 503, code: 'sandbox_failed' });
+    await server.stop();
+  });
+});
+
+test('two servers may share bucket, keys and state folder', async () => {
+  const state = join(folder.path, 'shared');
+  mkdirSync(state);
+  chmodSync(state, 0o755);
+  const servers = await Promise.all([1, 2].map(() => startServer(bucket.path, { 'state-dir': state })));
+  const answers = await Promise.all(servers.map((server) => server.invoke('probe')));
+  expect(answers.map((answer) => answer.text)).toEqual(['probe\n', 'probe\n']);
+  await servers[0]!.stop();
+  expect((await servers[1]!.invoke('probe')).status).toBe(200);
+  await servers[1]!.stop();
+  expect(readdirSync(join(state, 'run'))).toEqual([]);
 });
