@@ -4,7 +4,6 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { buildGuest, TEST_KEYS } from '../harness/artifacts.ts';
-import { problemOf } from '../harness/http-client.ts';
 import { PROJECT, runnerFile } from '../harness/project.ts';
 import { makeTemporaryFolder } from '../harness/temporary-folder.ts';
 import { makeBucket, type TestBucket } from '../harness/test-bucket.ts';
@@ -127,25 +126,28 @@ test('help and version end with status 0 and list every option', async () => {
   expect((await playa(['dance'])).code).toBe(2);
 });
 
-describe('where no sandbox can be started', () => {
-  test('a bubblewrap that fails: requests are refused, /readyz says why, and nothing runs without a sandbox', async () => {
-    const server = await startServer(bucket.path, { bubblewrap: '/bin/false', 'queue-wait-ms': 60_000 });
-    expect(problemOf(await server.invoke('probe'))).toMatchObject({ status: 503, code: 'sandbox_failed' });
-    const ready = await server.get('/readyz');
-    expect(ready.status).toBe(503);
-    expect(ready.text).toMatch(/sandbox/);
-    expect((await server.get('/healthz')).status).toBe(200);
-    expect(server.processes().map(({ name }) => name)).toEqual(['playa: spawner']);
-    await server.stop();
+describe('where no sandbox can be started the server does not start, and leaves nothing', () => {
+  const runFolders = (): string[] => readdirSync(join(folder.path, 'state', 'run'));
+
+  test('a bubblewrap that fails is quoted', async () => {
+    const refusing = join(folder.path, 'refusing-bwrap');
+    writeFileSync(refusing, '#!/bin/sh\necho "bwrap: setting up uid map: Permission denied" >&2\nexit 1\n');
+    chmodSync(refusing, 0o755);
+    const { code, stdout, stderr } = await playa(serve('--bubblewrap', refusing));
+    expect(code).toBe(2);
+    expect(stdout).not.toContain('"listening"');
+    expect(stderr).toMatch(/no sandbox can be started: .*setting up uid map: Permission denied/);
+    expect(runFolders()).toEqual([]);
   });
 
   test('a runner that is none', async () => {
     const fake = join(folder.path, 'no-runner');
     writeFileSync(fake, '#!/bin/sh\necho hello\n');
     chmodSync(fake, 0o755);
-    const server = await startServer(bucket.path, { runner: fake, 'queue-wait-ms': 60_000 });
-    expect(problemOf(await server.invoke('probe'))).toMatchObject({ status: 503, code: 'sandbox_failed' });
-    await server.stop();
+    const { code, stderr } = await playa([...serve(), '--pool-size', '1'].map((arg) => (arg === runnerFile() ? fake : arg)));
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/no sandbox can be started: .*runner/);
+    expect(runFolders()).toEqual([]);
   });
 });
 
