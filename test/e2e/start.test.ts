@@ -133,7 +133,7 @@ describe('where no sandbox can be started the server does not start, and leaves 
     const refusing = join(folder.path, 'refusing-bwrap');
     writeFileSync(refusing, '#!/bin/sh\necho "bwrap: setting up uid map: Permission denied" >&2\nexit 1\n');
     chmodSync(refusing, 0o755);
-    const { code, stdout, stderr } = await playa(serve('--bubblewrap', refusing));
+    const { code, stdout, stderr } = await playa(serve('--no-config', '--bubblewrap', refusing));
     expect(code).toBe(2);
     expect(stdout).not.toContain('"listening"');
     expect(stderr).toMatch(/no sandbox can be started: .*setting up uid map: Permission denied/);
@@ -144,7 +144,7 @@ describe('where no sandbox can be started the server does not start, and leaves 
     const fake = join(folder.path, 'no-runner');
     writeFileSync(fake, '#!/bin/sh\necho hello\n');
     chmodSync(fake, 0o755);
-    const { code, stderr } = await playa([...serve(), '--pool-size', '1'].map((arg) => (arg === runnerFile() ? fake : arg)));
+    const { code, stderr } = await playa(serve('--no-config', '--pool-size', '1').map((arg) => (arg === runnerFile() ? fake : arg)));
     expect(code).toBe(2);
     expect(stderr).toMatch(/no sandbox can be started: .*runner/);
     expect(runFolders()).toEqual([]);
