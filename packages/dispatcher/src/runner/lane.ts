@@ -225,14 +225,17 @@ export class Lane {
     }
     if (!this.#flushPlanned) {
       this.#flushPlanned = true;
-      // After all requests of this turn of the event loop: one write for all of them.
-      setImmediate(() => {
-        this.#flushPlanned = false;
-        this.#flush();
-      });
+      // Alone, a request goes out at once; under load after all requests of this turn of the event loop: one write for all of them.
+      if (this.#open <= 1) process.nextTick(this.#flushAsPlanned);
+      else setImmediate(this.#flushAsPlanned);
     }
     return this.#slabEnd;
   }
+
+  readonly #flushAsPlanned = (): void => {
+    this.#flushPlanned = false;
+    this.#flush();
+  };
 
   #flush(): void {
     if (this.#slabEnd === this.#slabStart) return;
