@@ -2,6 +2,7 @@
 
 mod answer;
 mod artifact;
+mod call;
 mod cgi;
 mod clock;
 mod engine;
@@ -24,6 +25,7 @@ mod stdout_pipe;
 mod stream;
 mod supervisor;
 mod ticker;
+mod watch;
 mod worker;
 
 use std::process::ExitCode;

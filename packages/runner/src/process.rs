@@ -3,7 +3,7 @@
 
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 /// The descriptor of the control socket.
 const CONTROL: libc::c_uint = 3;
@@ -29,13 +29,13 @@ static WORKER_IDLE: AtomicBool = AtomicBool::new(false);
 /// This process is a worker that shall end as soon as it is idle.
 static WORKER_DRAINING: AtomicBool = AtomicBool::new(false);
 
-/// This process is a worker.
-static IS_WORKER: AtomicBool = AtomicBool::new(false);
+/// The process that forks; all others are workers, from the moment they exist.
+static SUPERVISOR: AtomicI32 = AtomicI32::new(0);
 
 extern "C" fn on_child_ended(_signal: libc::c_int) {}
 
 extern "C" fn on_terminate(_signal: libc::c_int) {
-    if !IS_WORKER.load(Ordering::Relaxed) {
+    if own_pid() == SUPERVISOR.load(Ordering::Relaxed) {
         // SAFETY: _exit may be called from a signal handler.
         unsafe { libc::_exit(128 + libc::SIGTERM) };
     }
@@ -67,6 +67,7 @@ pub(crate) fn handle_signal(signal: libc::c_int, handler: extern "C" fn(libc::c_
 /// # Errors
 /// What `sigaction` or `sigprocmask` say.
 pub fn prepare_supervisor() -> io::Result<()> {
+    SUPERVISOR.store(own_pid(), Ordering::Relaxed);
     handle_signal(libc::SIGCHLD, on_child_ended)?;
     handle_signal(libc::SIGTERM, on_terminate)?;
     set_child_signal_blocked(true)
@@ -127,10 +128,7 @@ pub fn fork_worker(child: impl FnOnce() -> i32) -> io::Result<i32> {
     // SAFETY: this process has one thread, so the child finds every lock free and may go on as the parent would.
     match unsafe { libc::fork() } {
         -1 => Err(io::Error::last_os_error()),
-        0 => {
-            IS_WORKER.store(true, Ordering::Relaxed);
-            exit_now(child())
-        }
+        0 => exit_now(child()),
         pid => Ok(pid),
     }
 }

@@ -1,7 +1,7 @@
 //! The supervisor: loads the function, keeps a worker on each lane, and never runs a guest.
 
 use crate::artifact;
-use crate::clock::monotonic_ms;
+use crate::clock::{CpuClock, monotonic_ms};
 use crate::engine::{Allocation, build_engine};
 use crate::host::{Guest, build_linker};
 use crate::invocation::Setting;
@@ -16,8 +16,11 @@ use crate::protocol::control::{
 use crate::protocol::decoder::Decoder;
 use crate::protocol::frame::{FrameType, Violation, violation};
 use crate::{ticker, worker};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 use rustix::io::Errno;
 use rustix::net::SendFlags;
+use std::cell::RefCell;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
@@ -72,6 +75,15 @@ pub struct Supervisor {
     pid: i32,
 }
 
+/// Does once what every worker would do again.
+fn warm_up() {
+    // The alternate signal stack.
+    Engine::tls_eager_initialize();
+    // The generator of random numbers asks the processor what it can, which is slow in a virtual machine. This one is
+    // thrown away: a worker must not inherit the state of a generator, as all workers would draw the same numbers.
+    std::hint::black_box(StdRng::from_seed([0; 32]).next_u64());
+}
+
 fn broken(error: &wasmtime::Error) -> io::Error {
     io::Error::other(format!("{error:#}"))
 }
@@ -88,6 +100,7 @@ impl Supervisor {
         process::prepare_supervisor()?;
         let engine = build_engine(Allocation::OnDemand).map_err(|error| broken(&error))?;
         let linker = build_linker(&engine).map_err(|error| broken(&error))?;
+        warm_up();
         let pages = LanePages::map(lanes.len())?;
         let outbox = Outbox::default();
         let hello = Hello {
@@ -123,8 +136,9 @@ impl Supervisor {
 
     fn turn(&mut self) -> Result<(), End> {
         self.flush()?;
-        self.wait()?;
-        self.read_control()?;
+        if self.wait()? {
+            self.read_control()?;
+        }
         while let Some(reaped) = process::reap() {
             self.on_reaped(&reaped);
         }
@@ -136,8 +150,8 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Waits for something to do. What is ready is found out by trying, as it is mostly the control socket or a child.
-    fn wait(&mut self) -> Result<(), End> {
+    /// Waits for something to do; tells whether the control socket can be read. The rest is found out by trying.
+    fn wait(&mut self) -> Result<bool, End> {
         let mut fds = Vec::with_capacity(1 + self.lanes.len());
         let entry = |fd: &OwnedFd, events| libc::pollfd { fd: fd.as_raw_fd(), events, revents: 0 };
         let writing = if self.outbox.is_empty() { 0 } else { libc::POLLOUT };
@@ -149,7 +163,7 @@ impl Supervisor {
             }
         }
         process::wait_for_events(&mut fds, self.timeout_ms())?;
-        Ok(())
+        Ok(fds[0].revents != 0)
     }
 
     /// Workers publish deadlines without a word, so the supervisor looks in time for the earliest one it knows, and for
@@ -412,7 +426,15 @@ fn run_worker(function: &Function, pages: &LanePages, lane: usize, fd: i32, work
     }
     let page = pages.keep_only(lane);
     let Function { engine, program, load } = function;
-    let setting = Setting { engine, program, load, outbox: Outbox::default(), worker };
+    let setting = Setting {
+        engine,
+        program,
+        load,
+        outbox: Outbox::default(),
+        worker,
+        clock: CpuClock::default(),
+        used_up: RefCell::default(),
+    };
     worker::run(&setting, page, process::own_descriptor(fd))
 }
 

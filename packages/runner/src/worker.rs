@@ -4,7 +4,7 @@ use crate::clock::monotonic_ms;
 use crate::http_request::header_map;
 use crate::invocation::{Prepared, Setting};
 use crate::lane_page::LanePage;
-use crate::process::{is_draining, set_worker_idle};
+use crate::process::{exit_now, is_draining, set_worker_idle};
 use crate::protocol::decoder::Decoder;
 use crate::protocol::frame::{Frame, FrameType, Violation, violation};
 use crate::protocol::headers::read_headers;
@@ -54,17 +54,17 @@ struct Worker<'a> {
     taken: u32,
 }
 
-/// Serves the lane until the worker is used up; returns its exit status.
+/// Serves the lane until the worker is used up, and ends the process. Returns an exit status when it cannot begin.
 pub fn run(setting: &Setting<'_>, page: &LanePage, lane: OwnedFd) -> i32 {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error),
     };
-    let end = runtime.block_on(async {
+    runtime.block_on(async {
         let prepared = prepare_ahead(setting, page).await;
         let socket = match LaneSocket::new(lane) {
             Ok(socket) => socket,
-            Err(error) => return End::Broken(error),
+            Err(error) => return fail(&error),
         };
         let mut worker = Worker {
             setting,
@@ -77,22 +77,10 @@ pub fn run(setting: &Setting<'_>, page: &LanePage, lane: OwnedFd) -> i32 {
             prepared,
             taken: 0,
         };
-        poll_fn(|context| worker.poll(context)).await
-    });
-    // Nothing is dropped from here on: the process ends, and that frees everything at once.
-    std::mem::forget(runtime);
-    match end {
-        End::Finished => 0,
-        End::LaneClosed => {
-            page.set_lane_closed();
-            0
-        }
-        End::Violation(violation) => {
-            eprintln!("playa-runner: worker: {violation}");
-            EXIT_VIOLATION
-        }
-        End::Broken(error) => fail(&error),
-    }
+        let end = poll_fn(|context| worker.poll(context)).await;
+        // The process ends here, which frees everything at once; to take it apart would be time lost.
+        exit_now(worker.exit_status(end))
+    })
 }
 
 fn fail(error: &std::io::Error) -> i32 {
@@ -126,6 +114,21 @@ async fn ticked<T>(future: impl Future<Output = T>) -> T {
 }
 
 impl Worker<'_> {
+    fn exit_status(&self, end: End) -> i32 {
+        match end {
+            End::Finished => 0,
+            End::LaneClosed => {
+                self.page.set_lane_closed();
+                0
+            }
+            End::Violation(violation) => {
+                eprintln!("playa-runner: worker: {violation}");
+                EXIT_VIOLATION
+            }
+            End::Broken(error) => fail(&error),
+        }
+    }
+
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<End> {
         set_worker_idle(false);
         self.setting.outbox.wake_on_append(context.waker());
@@ -144,6 +147,7 @@ impl Worker<'_> {
             if self.is_finished() {
                 return Poll::Ready(End::Finished);
             }
+            self.setting.used_up.borrow_mut().clear();
             if !received && !ended {
                 set_worker_idle(self.is_idle());
                 // The signal may have come while the worker was not idle.
@@ -234,6 +238,7 @@ impl Worker<'_> {
         }
         let mut any = false;
         ticker::enter();
+        self.setting.clock.start();
         while let Poll::Ready(Some(stream)) = self.running.poll_next_unpin(context) {
             any = true;
             self.deadlines.retain(|(running, _)| *running != stream);

@@ -33,6 +33,7 @@ impl Socket {
                 Ok(0) => return None,
                 Ok(taken) => self.decoder.push(&bytes[..taken]),
                 Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return None,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(error) => panic!("the runner says nothing: {error}"),
             }
         }
