@@ -144,7 +144,9 @@ describe('where no sandbox can be started the server does not start, and leaves 
     const fake = join(folder.path, 'no-runner');
     writeFileSync(fake, '#!/bin/sh\necho hello\n');
     chmodSync(fake, 0o755);
-    const { code, stderr } = await playa(serve('--no-config', '--pool-size', '1').map((arg) => (arg === runnerFile() ? fake : arg)));
+    const { code, stderr } = await playa(
+      serve('--no-config', '--pool-size', '1').map((arg) => (arg === runnerFile() ? fake : arg)),
+    );
     expect(code).toBe(2);
     expect(stderr).toMatch(/no sandbox can be started: .*runner/);
     expect(runFolders()).toEqual([]);

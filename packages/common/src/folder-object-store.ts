@@ -1,7 +1,7 @@
-import { watch as watchFolder, type FSWatcher, type Stats } from "node:fs";
-import { open, readdir, stat } from "node:fs/promises";
-import { join } from "node:path";
-import type { Closable, ObjectContent, ObjectInfo, ObjectStore } from "./object-store.ts";
+import { watch as watchFolder, type FSWatcher, type Stats } from 'node:fs';
+import { open, readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Closable, ObjectContent, ObjectInfo, ObjectStore } from './object-store.ts';
 
 const READ_CHUNK_BYTES = 1024 * 1024;
 
@@ -21,7 +21,7 @@ async function head(path: string): Promise<ObjectInfo | undefined> {
 }
 
 async function get(path: string): Promise<ObjectContent | undefined> {
-  const file = await open(path, "r").catch(undefinedWhereMissing);
+  const file = await open(path, 'r').catch(undefinedWhereMissing);
   if (file === undefined) return undefined;
   const stats = await file.stat();
   if (!stats.isFile()) {
@@ -41,7 +41,7 @@ function describe(stats: Stats): ObjectInfo {
 }
 
 function undefinedWhereMissing(error: NodeJS.ErrnoException): undefined {
-  if (error.code === "ENOENT" || error.code === "ENOTDIR" || error.code === "ENAMETOOLONG") return undefined;
+  if (error.code === 'ENOENT' || error.code === 'ENOTDIR' || error.code === 'ENAMETOOLONG') return undefined;
   throw error;
 }
 
@@ -63,9 +63,9 @@ function watchTree(root: string, onChange: (key: string | undefined) => void): C
     try {
       const watcher = watchFolder(join(root, folder), { persistent: false });
       watchers.set(folder, watcher);
-      watcher.on("error", () => forget(folder));
-      watcher.on("change", (_kind, file) => {
-        if (typeof file !== "string") return onChange(undefined);
+      watcher.on('error', () => forget(folder));
+      watcher.on('change', (_kind, file) => {
+        if (typeof file !== 'string') return onChange(undefined);
         const key = join(folder, file);
         onChange(key);
         void addIfFolder(key);
@@ -88,7 +88,7 @@ function watchTree(root: string, onChange: (key: string | undefined) => void): C
     } else if (stats === undefined) forget(key);
   };
 
-  void add("");
+  void add('');
   return {
     close: () => {
       closed = true;

@@ -1,9 +1,9 @@
-import { ConfigError } from "./config/config-error.ts";
-import { configurationPage, serveHelp } from "./config/describe-options.ts";
-import { loadConfig } from "./config/load-config.ts";
-import { outcomesPage } from "./outcome/describe-outcomes.ts";
-import { openLogger } from "./observe/logger.ts";
-import { serve } from "./serve.ts";
+import { ConfigError } from './config/config-error.ts';
+import { configurationPage, serveHelp } from './config/describe-options.ts';
+import { loadConfig } from './config/load-config.ts';
+import { outcomesPage } from './outcome/describe-outcomes.ts';
+import { openLogger } from './observe/logger.ts';
+import { serve } from './serve.ts';
 
 /** What the program ends with. */
 export const EXIT = {
@@ -32,29 +32,29 @@ process.exitCode = await run(command, args);
 async function run(name: string | undefined, rest: string[]): Promise<number> {
   try {
     switch (name) {
-      case "serve":
-        if (rest.includes("--help")) return print(serveHelp());
+      case 'serve':
+        if (rest.includes('--help')) return print(serveHelp());
         return await runServe(rest);
-      case "docs":
+      case 'docs':
         return print(docsPage(rest));
-      case "--version":
-        return print("playa 0.1.0\n");
-      case "--help":
-      case "help":
+      case '--version':
+        return print('playa 0.1.0\n');
+      case '--help':
+      case 'help':
         return print(HELP);
       default:
-        throw new ConfigError(name === undefined ? "a command is missing" : `unknown command ${name}`);
+        throw new ConfigError(name === undefined ? 'a command is missing' : `unknown command ${name}`);
     }
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     process.stderr.write(`playa: ${error.message}\n`);
-    if (name !== "serve") process.stderr.write(`\n${HELP}`);
+    if (name !== 'serve') process.stderr.write(`\n${HELP}`);
     return EXIT.usage;
   }
 }
 
 async function runServe(rest: string[]): Promise<number> {
-  process.title = "playa: dispatcher";
+  process.title = 'playa: dispatcher';
   const config = loadConfig(rest, process.env);
   const logger = openLogger(config.logLevel);
   const asked = Promise.withResolvers<void>();
@@ -65,8 +65,8 @@ async function runServe(rest: string[]): Promise<number> {
     process.exit(EXIT.forced);
   };
   // Before anything is started: a signal that comes while the server does is obeyed as soon as it is there.
-  process.on("SIGINT", onSignal);
-  process.on("SIGTERM", onSignal);
+  process.on('SIGINT', onSignal);
+  process.on('SIGTERM', onSignal);
   const server = await serve(config, logger);
   await asked.promise;
   const finished = await server.stop();
@@ -74,9 +74,9 @@ async function runServe(rest: string[]): Promise<number> {
 }
 
 function docsPage(rest: string[]): string {
-  if (rest.length === 1 && rest[0] === "configuration") return configurationPage();
-  if (rest.length === 1 && rest[0] === "outcomes") return outcomesPage();
-  throw new ConfigError("playa docs knows two pages: configuration, outcomes");
+  if (rest.length === 1 && rest[0] === 'configuration') return configurationPage();
+  if (rest.length === 1 && rest[0] === 'outcomes') return outcomesPage();
+  throw new ConfigError('playa docs knows two pages: configuration, outcomes');
 }
 
 function print(text: string): number {

@@ -1,36 +1,36 @@
-import { randomUUID } from "node:crypto";
-import { rmSync } from "node:fs";
-import { stat } from "node:fs/promises";
-import type { IncomingMessage, ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
-import { resolve } from "node:path";
-import { createFolderObjectStore } from "@playa/common/folder-object-store";
-import { loadTrustedKeys, openSigningKey } from "@playa/common/key-store";
-import { createArtifactCatalog } from "./artifacts/artifact-catalog.ts";
-import { openDiskStore } from "./artifacts/disk-store.ts";
-import { describeHostEngine } from "./artifacts/engine-check.ts";
-import { ConfigError } from "./config/config-error.ts";
-import { parseAddress } from "./config/option-value.ts";
-import type { Config } from "./config/options.ts";
-import { handleRequest, type RequestDeps } from "./lifecycle/handle-request.ts";
-import { createInvocation, type Invocation } from "./lifecycle/invocation.ts";
-import { shutDown } from "./lifecycle/shutdown.ts";
-import { createAccessLog } from "./observe/access-log.ts";
-import { createFunctionLog } from "./observe/function-log.ts";
-import type { OpenLogger } from "./observe/logger.ts";
-import { createRunnerBudget } from "./pool/runner-budget.ts";
-import { createRunnerLender } from "./pool/runner-lender.ts";
-import { createRunnerPool } from "./pool/runner-pool.ts";
-import { createUserIds } from "./pool/user-ids.ts";
-import { createStreamNumbers } from "./runner/stream-numbers.ts";
-import { createServer } from "./server/create-server.ts";
-import { addHealthRoutes, type ReadinessCheck } from "./server/health-routes.ts";
-import { startSpawner } from "./spawner/spawner.ts";
+import { randomUUID } from 'node:crypto';
+import { rmSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { resolve } from 'node:path';
+import { createFolderObjectStore } from '@playa/common/folder-object-store';
+import { loadTrustedKeys, openSigningKey } from '@playa/common/key-store';
+import { createArtifactCatalog } from './artifacts/artifact-catalog.ts';
+import { openDiskStore } from './artifacts/disk-store.ts';
+import { describeHostEngine } from './artifacts/engine-check.ts';
+import { ConfigError } from './config/config-error.ts';
+import { parseAddress } from './config/option-value.ts';
+import type { Config } from './config/options.ts';
+import { handleRequest, type RequestDeps } from './lifecycle/handle-request.ts';
+import { createInvocation, type Invocation } from './lifecycle/invocation.ts';
+import { shutDown } from './lifecycle/shutdown.ts';
+import { createAccessLog } from './observe/access-log.ts';
+import { createFunctionLog } from './observe/function-log.ts';
+import type { OpenLogger } from './observe/logger.ts';
+import { createRunnerBudget } from './pool/runner-budget.ts';
+import { createRunnerLender } from './pool/runner-lender.ts';
+import { createRunnerPool } from './pool/runner-pool.ts';
+import { createUserIds } from './pool/user-ids.ts';
+import { createStreamNumbers } from './runner/stream-numbers.ts';
+import { createServer } from './server/create-server.ts';
+import { addHealthRoutes, type ReadinessCheck } from './server/health-routes.ts';
+import { startSpawner } from './spawner/spawner.ts';
 import { findProgram } from './spawner/find-program.ts';
-import { openStateDirectory } from "./state/state-directory.ts";
+import { openStateDirectory } from './state/state-directory.ts';
 
 /** The engine that runners are built on; packages/runner/Cargo.toml pins the same version. */
-export const WASMTIME_VERSION = "48.0.8";
+export const WASMTIME_VERSION = '48.0.8';
 
 /** A running server. */
 export type PlayaServer = {
@@ -40,13 +40,14 @@ export type PlayaServer = {
   stop: () => Promise<boolean>;
 };
 
+const nowMs = (): number => performance.now();
+
 /**
  * Starts the server: state folder, spawner, pools, catalogue, HTTP. Resolves when it can answer.
  * @throws {ConfigError} for what the operator has to change.
  */
 export async function serve(config: Config, logger: OpenLogger): Promise<PlayaServer> {
   const { log, flush } = logger;
-  const nowMs = (): number => performance.now();
   const bucketFolder = resolve(config.bucket);
   if (!(await stat(bucketFolder).catch(() => undefined))?.isDirectory()) {
     throw new ConfigError(`the bucket ${bucketFolder} is not a folder; make it, or name another with --bucket`);
@@ -77,7 +78,7 @@ export async function serve(config: Config, logger: OpenLogger): Promise<PlayaSe
     many: createRunnerPool({ ...poolDeps, lanes: config.lanesPerRunner }),
     single: createRunnerPool({ ...poolDeps, lanes: 1 }),
   };
-  const pool = config.isolation === "sandbox" ? pools.single : pools.many;
+  const pool = config.isolation === 'sandbox' ? pools.single : pools.many;
   const warmed = pool.warm();
 
   const lender = createRunnerLender({
@@ -144,13 +145,13 @@ export async function serve(config: Config, logger: OpenLogger): Promise<PlayaSe
     const { ready, starting, lastFailure } = pool.state();
     const bucketReadable = (await stat(bucketFolder).catch(() => undefined))?.isDirectory() === true;
     return [
-      { name: "accepting", ok: !draining, ...(draining ? { detail: "the server is about to stop" } : {}) },
+      { name: 'accepting', ok: !draining, ...(draining ? { detail: 'the server is about to stop' } : {}) },
       {
-        name: "sandbox",
+        name: 'sandbox',
         ok: lastFailure === undefined,
         detail: lastFailure ?? `${ready} waiting, ${starting} starting`,
       },
-      { name: "bucket", ok: bucketReadable, detail: bucket.description },
+      { name: 'bucket', ok: bucketReadable, detail: bucket.description },
     ];
   };
 
@@ -180,7 +181,7 @@ export async function serve(config: Config, logger: OpenLogger): Promise<PlayaSe
     throw new ConfigError(`cannot listen on ${config.listen}: ${(error as Error).message}`, { cause: error });
   }
   const url = urlOf(server.server.address() as AddressInfo);
-  log.info({ url, bucket: bucketFolder, isolation: config.isolation, pid: process.pid }, "listening");
+  log.info({ url, bucket: bucketFolder, isolation: config.isolation, pid: process.pid }, 'listening');
   flush();
 
   return {
@@ -202,7 +203,7 @@ export async function serve(config: Config, logger: OpenLogger): Promise<PlayaSe
 }
 
 function urlOf({ address, family, port }: AddressInfo): string {
-  return `http://${family === "IPv6" ? `[${address}]` : address}:${port}`;
+  return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
 }
 
 function findBubblewrap(name: string): string {

@@ -1,11 +1,11 @@
-import { LRUCache } from "lru-cache";
-import type { Logger } from "pino";
-import { ArtifactError } from "@playa/common/artifact-error";
-import type { ObjectInfo, ObjectStore } from "@playa/common/object-store";
-import { InvocationError } from "../outcome/invocation-error.ts";
-import type { Artifact } from "./artifact.ts";
-import type { DiskStore } from "./disk-store.ts";
-import { checkEngine, type HostEngine } from "./engine-check.ts";
+import { LRUCache } from 'lru-cache';
+import type { Logger } from 'pino';
+import { ArtifactError } from '@playa/common/artifact-error';
+import type { ObjectInfo, ObjectStore } from '@playa/common/object-store';
+import { InvocationError } from '../outcome/invocation-error.ts';
+import type { Artifact } from './artifact.ts';
+import type { DiskStore } from './disk-store.ts';
+import { checkEngine, type HostEngine } from './engine-check.ts';
 
 /** Finds the current version of a function. */
 export type ArtifactCatalog = {
@@ -54,8 +54,8 @@ export function createArtifactCatalog(deps: {
       for (const name of refreshing.keys()) changes.set(name, (changes.get(name) ?? 0) + 1);
       return;
     }
-    if (!key.endsWith(".cwasm")) return;
-    const name = key.slice(0, -".cwasm".length);
+    if (!key.endsWith('.cwasm')) return;
+    const name = key.slice(0, -'.cwasm'.length);
     const entry = entries.peek(name);
     if (entry !== undefined) entry.checkedAtMs = -Infinity;
     if (refreshing.has(name)) changes.set(name, (changes.get(name) ?? 0) + 1);
@@ -73,14 +73,14 @@ export function createArtifactCatalog(deps: {
     const info = await lookUp(deps.bucket, name);
     if (info === undefined) {
       forget(name);
-      throw new InvocationError("function_not_found", "The bucket has no such function.");
+      throw new InvocationError('function_not_found', 'The bucket has no such function.');
     }
     let entry = entries.get(name);
     if (entry?.etag !== info.etag) {
       const admitted = await admit(name, info, entry);
       if (admitted === undefined) {
         forget(name);
-        throw new InvocationError("function_not_found", "The bucket has no such function.");
+        throw new InvocationError('function_not_found', 'The bucket has no such function.');
       }
       const replaced = entry?.artifact;
       entry = admitted;
@@ -104,9 +104,9 @@ export function createArtifactCatalog(deps: {
       if (!(refusal instanceof InvocationError)) {
         return { etag: info.etag, checkedAtMs: 0, artifact: refusal };
       }
-      const complete = refusal.reason !== "not_an_artifact" || Date.now() - info.modifiedAtMs > SETTLE_MS;
+      const complete = refusal.reason !== 'not_an_artifact' || Date.now() - info.modifiedAtMs > SETTLE_MS;
       if (complete) {
-        deps.log.warn({ function: name, err: refusal, reason: refusal.reason }, "artifact refused");
+        deps.log.warn({ function: name, err: refusal, reason: refusal.reason }, 'artifact refused');
         return { etag: info.etag, checkedAtMs: 0, refusal };
       }
       if (previous?.artifact !== undefined) return previous;
@@ -122,7 +122,7 @@ export function createArtifactCatalog(deps: {
     } catch (error) {
       if (error instanceof InvocationError) return error;
       if (!(error instanceof ArtifactError)) throw unavailable(deps.bucket, error);
-      return new InvocationError("artifact_refused", error.message, { reason: error.reason, cause: error });
+      return new InvocationError('artifact_refused', error.message, { reason: error.reason, cause: error });
     }
   };
 
@@ -158,7 +158,7 @@ async function lookUp(bucket: ObjectStore, name: string): Promise<ObjectInfo | u
   }
 }
 
-async function openObject(bucket: ObjectStore, name: string): Promise<Awaited<ReturnType<ObjectStore["get"]>>> {
+async function openObject(bucket: ObjectStore, name: string): Promise<Awaited<ReturnType<ObjectStore['get']>>> {
   try {
     return await bucket.get(`${name}.cwasm`);
   } catch (error) {
@@ -167,6 +167,6 @@ async function openObject(bucket: ObjectStore, name: string): Promise<Awaited<Re
 }
 
 function unavailable(bucket: ObjectStore, cause: unknown): InvocationError {
-  const detail = "The bucket could not be read.";
-  return new InvocationError("bucket_unavailable", detail, { cause: new Error(bucket.description, { cause }) });
+  const detail = 'The bucket could not be read.';
+  return new InvocationError('bucket_unavailable', detail, { cause: new Error(bucket.description, { cause }) });
 }

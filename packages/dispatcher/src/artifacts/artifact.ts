@@ -1,4 +1,4 @@
-import type { ArtifactManifest } from "@playa/common/artifact-manifest";
+import type { ArtifactManifest } from '@playa/common/artifact-manifest';
 
 /** One version of one function, verified and on the local disk. A new version is a new object. */
 export type Artifact = {

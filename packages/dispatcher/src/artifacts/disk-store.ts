@@ -1,9 +1,9 @@
-import { createHash, randomBytes } from "node:crypto";
-import { mkdir, open, readdir, rename, rm, stat, utimes } from "node:fs/promises";
-import { join } from "node:path";
-import { ArtifactError } from "@playa/common/artifact-error";
-import { readTrailer, verifyManifest, type ArtifactManifest } from "@playa/common/artifact-trailer";
-import type { TrustedKeys } from "@playa/common/key-store";
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdir, open, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ArtifactError } from '@playa/common/artifact-error';
+import { readTrailer, verifyManifest, type ArtifactManifest } from '@playa/common/artifact-trailer';
+import type { TrustedKeys } from '@playa/common/key-store';
 
 /** A verified file in the store. */
 export type StoredArtifact = { path: string; manifest: ArtifactManifest };
@@ -33,14 +33,14 @@ export async function openDiskStore(deps: {
   trustedKeys: () => Promise<TrustedKeys>;
   nowMs: () => number;
 }): Promise<DiskStore> {
-  const blobs = join(deps.directory, "artifacts");
-  const temporary = join(deps.directory, "incoming");
+  const blobs = join(deps.directory, 'artifacts');
+  const temporary = join(deps.directory, 'incoming');
   await mkdir(blobs, { recursive: true, mode: 0o700 });
   await mkdir(temporary, { recursive: true, mode: 0o700 });
   await removeStale(temporary, deps.nowMs() - STALE_TEMPORARY_MS);
 
   const admit = async (body: AsyncIterable<Buffer>): Promise<StoredArtifact> => {
-    const path = join(temporary, `${process.pid}-${randomBytes(8).toString("hex")}`);
+    const path = join(temporary, `${process.pid}-${randomBytes(8).toString('hex')}`);
     try {
       await writeBody(path, body);
       const manifest = await verify(path, await deps.trustedKeys());
@@ -59,13 +59,13 @@ export async function openDiskStore(deps: {
 
 /** The manifest is part of the name: the same code may come with another policy. */
 function blobName(manifest: ArtifactManifest): string {
-  const digest = createHash("sha256").update(JSON.stringify(manifest)).digest("hex");
+  const digest = createHash('sha256').update(JSON.stringify(manifest)).digest('hex');
   return `${manifest.elf.sha256}-${digest.slice(0, 16)}.cwasm`;
 }
 
 async function writeBody(path: string, body: AsyncIterable<Buffer>): Promise<void> {
   // Readable for the sandbox's user, writable for nobody: it will be mapped as code.
-  const file = await open(path, "wx", 0o444);
+  const file = await open(path, 'wx', 0o444);
   try {
     for await (const chunk of body) await file.writeFile(chunk);
   } finally {
@@ -74,22 +74,26 @@ async function writeBody(path: string, body: AsyncIterable<Buffer>): Promise<voi
 }
 
 async function verify(path: string, trustedKeys: TrustedKeys): Promise<ArtifactManifest> {
-  const file = await open(path, "r");
+  const file = await open(path, 'r');
   try {
     const trailer = await readTrailer(file);
     const { manifest } = verifyManifest(trailer.manifestBytes, trailer.signature, trustedKeys);
-    const hash = createHash("sha256");
+    const hash = createHash('sha256');
     const chunk = Buffer.allocUnsafe(HASH_CHUNK_BYTES);
     let position = 0;
     while (position < trailer.elfBytes) {
       const wanted = Math.min(chunk.length, trailer.elfBytes - position);
       const { bytesRead } = await file.read(chunk, 0, wanted, position);
-      if (bytesRead === 0) throw new ArtifactError("not_an_artifact", "not an artifact: it was truncated while it was read");
+      if (bytesRead === 0)
+        throw new ArtifactError('not_an_artifact', 'not an artifact: it was truncated while it was read');
       hash.update(chunk.subarray(0, bytesRead));
       position += bytesRead;
     }
-    if (hash.digest("hex") !== manifest.elf.sha256) {
-      throw new ArtifactError("signature", "artifact refused: its code is not what was signed; it was changed after it was built");
+    if (hash.digest('hex') !== manifest.elf.sha256) {
+      throw new ArtifactError(
+        'signature',
+        'artifact refused: its code is not what was signed; it was changed after it was built',
+      );
     }
     return manifest;
   } finally {

@@ -1,15 +1,15 @@
-import { readFileSync } from "node:fs";
-import { parse } from "smol-toml";
-import { ConfigError } from "./config-error.ts";
-import { flagOf, keyOf, OPTION_NAMES, variableOf } from "./option-names.ts";
-import { parseOptionValue } from "./option-value.ts";
-import { OPTIONS, type Config, type Option, type OptionName } from "./options.ts";
+import { readFileSync } from 'node:fs';
+import { parse } from 'smol-toml';
+import { ConfigError } from './config-error.ts';
+import { flagOf, keyOf, OPTION_NAMES, variableOf } from './option-names.ts';
+import { parseOptionValue } from './option-value.ts';
+import { OPTIONS, type Config, type Option, type OptionName } from './options.ts';
 
 /** Read where no `--config` is given and it exists. */
-export const CONFIG_FILE = "playa.toml";
+export const CONFIG_FILE = 'playa.toml';
 
 /** Variables of the same prefix that other commands read. */
-const OTHER_VARIABLES = new Set(["PLAYA_WASMTIME", "PLAYA_PEER_WASMTIME"]);
+const OTHER_VARIABLES = new Set(['PLAYA_WASMTIME', 'PLAYA_PEER_WASMTIME']);
 
 /**
  * Puts the configuration together: a flag wins over the environment, that over the file, that over the default.
@@ -39,19 +39,19 @@ function readFlags(args: readonly string[]): { values: Values; config: string | 
   let noConfig = false;
   for (let i = 0; i < args.length; i++) {
     const argument = args[i]!;
-    if (argument === "--no-config") {
+    if (argument === '--no-config') {
       noConfig = true;
       continue;
     }
-    const equals = argument.indexOf("=");
+    const equals = argument.indexOf('=');
     const flag = equals < 0 ? argument : argument.slice(0, equals);
     const name = byFlag.get(flag);
-    if (name === undefined && flag !== "--config") {
+    if (name === undefined && flag !== '--config') {
       throw new ConfigError(`unknown argument ${argument}; playa serve --help lists all options`);
     }
     const option: Option | undefined = name === undefined ? undefined : OPTIONS[name];
-    const isSwitch = option?.kind.type === "switch";
-    const value = equals >= 0 ? argument.slice(equals + 1) : isSwitch ? "" : args[++i];
+    const isSwitch = option?.kind.type === 'switch';
+    const value = equals >= 0 ? argument.slice(equals + 1) : isSwitch ? '' : args[++i];
     if (value === undefined) throw new ConfigError(`${flag} needs a value`);
     if (name === undefined || option === undefined) config = value;
     else if (values.has(name)) throw new ConfigError(`${flag} is given twice`);
@@ -64,9 +64,10 @@ function readVariables(env: NodeJS.ProcessEnv): Values {
   const byVariable = new Map(OPTION_NAMES.map((name) => [variableOf(name), name]));
   const values: Values = new Map();
   for (const [variable, value] of Object.entries(env)) {
-    if (!variable.startsWith("PLAYA_") || OTHER_VARIABLES.has(variable) || value === undefined) continue;
+    if (!variable.startsWith('PLAYA_') || OTHER_VARIABLES.has(variable) || value === undefined) continue;
     const name = byVariable.get(variable);
-    if (name === undefined) throw new ConfigError(`unknown environment variable ${variable}; docs/configuration.md lists all`);
+    if (name === undefined)
+      throw new ConfigError(`unknown environment variable ${variable}; docs/configuration.md lists all`);
     values.set(name, parseOptionValue(OPTIONS[name].kind, value, variable));
   }
   return values;
@@ -76,9 +77,9 @@ function readFile(path: string | undefined): Values {
   const values: Values = new Map();
   let text: string;
   try {
-    text = readFileSync(path ?? CONFIG_FILE, "utf8");
+    text = readFileSync(path ?? CONFIG_FILE, 'utf8');
   } catch (error) {
-    if (path === undefined && (error as NodeJS.ErrnoException).code === "ENOENT") return values;
+    if (path === undefined && (error as NodeJS.ErrnoException).code === 'ENOENT') return values;
     throw new ConfigError(`${path ?? CONFIG_FILE} cannot be read: ${(error as Error).message}`, { cause: error });
   }
   const file = path ?? CONFIG_FILE;

@@ -1,20 +1,20 @@
-import type { IncomingMessage } from "node:http";
-import { InvocationError } from "../outcome/invocation-error.ts";
-import type { Lease } from "../pool/function-runners.ts";
-import type { InvocationStream, ResponseSink } from "../runner/invocation-stream.ts";
-import type { RawHeaders } from "../runner/payload-reader.ts";
-import type { RequestHead } from "../runner/request-frame.ts";
-import { isConnectionField, type Done } from "../runner/response-frames.ts";
-import { HttpAnswer } from "./http-answer.ts";
-import type { Invocation } from "./invocation.ts";
-import { RequestBody } from "./request-body.ts";
+import type { IncomingMessage } from 'node:http';
+import { InvocationError } from '../outcome/invocation-error.ts';
+import type { Lease } from '../pool/function-runners.ts';
+import type { InvocationStream, ResponseSink } from '../runner/invocation-stream.ts';
+import type { RawHeaders } from '../runner/payload-reader.ts';
+import type { RequestHead } from '../runner/request-frame.ts';
+import { isConnectionField, type Done } from '../runner/response-frames.ts';
+import { HttpAnswer } from './http-answer.ts';
+import type { Invocation } from './invocation.ts';
+import { RequestBody } from './request-body.ts';
 
 /** Bounds of an exchange. */
 export type ExchangeLimits = {
   wallMs: number;
   maxRequestBodyBytes: number;
   /** Writes what a function wrote to stdout or stderr. */
-  functionLog: (invocation: Invocation, source: "stdout" | "stderr", bytes: Buffer) => void;
+  functionLog: (invocation: Invocation, source: 'stdout' | 'stderr', bytes: Buffer) => void;
 };
 
 /** The worker and its supervisor enforce the wall clock themselves; after this the dispatcher does not wait for them any longer. */
@@ -22,7 +22,7 @@ const WALL_GRACE_MS = 150;
 /** What is left to the supervisor to kill the worker before the whole sandbox is killed. */
 const KILL_GRACE_MS = 250;
 /** Methods that may be repeated (RFC 9110 §9.2.2), where there is no body that is gone. */
-const REPEATABLE = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"]);
+const REPEATABLE = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
 
 /**
  * Step 4: sends the request to the lent lane and streams the answer back, nothing buffered whole.
@@ -37,7 +37,7 @@ export function exchange(
   invocation: Invocation,
   lease: Lease,
   pathWithQuery: string,
-): Promise<"answered" | "again"> {
+): Promise<'answered' | 'again'> {
   return new Promise((resolve, reject) => {
     new Exchange(limits, invocation, lease, resolve).start(pathWithQuery, reject);
   });
@@ -47,7 +47,7 @@ class Exchange implements ResponseSink {
   readonly #limits: ExchangeLimits;
   readonly #invocation: Invocation;
   readonly #lease: Lease;
-  readonly #resolve: (result: "answered" | "again") => void;
+  readonly #resolve: (result: 'answered' | 'again') => void;
   readonly #answer: HttpAnswer;
   #body: RequestBody | undefined;
   #stream: InvocationStream | undefined;
@@ -60,7 +60,7 @@ class Exchange implements ResponseSink {
     limits: ExchangeLimits,
     invocation: Invocation,
     lease: Lease,
-    resolve: (result: "answered" | "again") => void,
+    resolve: (result: 'answered' | 'again') => void,
   ) {
     this.#limits = limits;
     this.#invocation = invocation;
@@ -72,9 +72,9 @@ class Exchange implements ResponseSink {
   start(pathWithQuery: string, reject: (error: Error) => void): void {
     const { request } = this.#invocation;
     this.#invocation.attempts++;
-    const length = Number(request.headers["content-length"] ?? 0);
+    const length = Number(request.headers['content-length'] ?? 0);
     if (length > this.#limits.maxRequestBodyBytes) return reject(this.#bodyTooLarge());
-    if (this.#invocation.clientGone) return reject(new InvocationError("client_gone", "The client went away."));
+    if (this.#invocation.clientGone) return reject(new InvocationError('client_gone', 'The client went away.'));
     this.#lease.used = true;
     this.#invocation.runner = this.#lease.bound.runner.id;
     this.#stream = this.#lease.lane.open(requestHead(request, pathWithQuery), this);
@@ -104,7 +104,7 @@ class Exchange implements ResponseSink {
     this.#body?.resume();
   }
 
-  log(source: "stdout" | "stderr", bytes: Buffer): void {
+  log(source: 'stdout' | 'stderr', bytes: Buffer): void {
     this.#limits.functionLog(this.#invocation, source, bytes);
   }
 
@@ -118,11 +118,11 @@ class Exchange implements ResponseSink {
     if (this.#settled) return;
     const failure = this.#failure ?? failureOf(done);
     // Cutting the connection for a failure of this side looks like a client that went away, and is none.
-    const left = this.#failure === undefined && done.outcome === "cancelled" && this.#invocation.clientGone;
+    const left = this.#failure === undefined && done.outcome === 'cancelled' && this.#invocation.clientGone;
     if (failure === undefined) this.#answer.complete(done);
-    else if (left) this.#invocation.outcome = "client_gone";
+    else if (left) this.#invocation.outcome = 'client_gone';
     else this.#answer.fail(failure);
-    this.#finish("answered");
+    this.#finish('answered');
   }
 
   lost(reason: string): void {
@@ -130,13 +130,13 @@ class Exchange implements ResponseSink {
     const { request, clientGone, attempts } = this.#invocation;
     this.#invocation.detail = reason;
     const repeatable = !this.#answer.started && this.#failure === undefined && !clientGone && attempts === 1;
-    if (repeatable && !hasBody(request) && REPEATABLE.has(request.method!)) return this.#finish("again");
+    if (repeatable && !hasBody(request) && REPEATABLE.has(request.method!)) return this.#finish('again');
     const refusal = this.#lease.bound.refusal;
-    const crash = new InvocationError("runner_crashed", "The process that served the request died.", {
+    const crash = new InvocationError('runner_crashed', 'The process that served the request died.', {
       cause: new Error(reason),
     });
     this.#answer.fail(this.#failure ?? refusal ?? crash);
-    this.#finish("answered");
+    this.#finish('answered');
   }
 
   /** Answers with a failure that was found on this side; the lane is in use until the worker has confirmed. */
@@ -149,22 +149,19 @@ class Exchange implements ResponseSink {
 
   #wallExceeded(): void {
     const { lane, bound } = this.#lease;
-    this.#fail(new InvocationError("wall_exceeded", `The function did not answer within ${this.#limits.wallMs} ms.`));
+    this.#fail(new InvocationError('wall_exceeded', `The function did not answer within ${this.#limits.wallMs} ms.`));
     bound.runner.killWorker(lane);
-    this.#timer = setTimeout(
-      () => bound.runner.fail(new Error("a worker was not killed in time")),
-      KILL_GRACE_MS,
-    );
+    this.#timer = setTimeout(() => bound.runner.fail(new Error('a worker was not killed in time')), KILL_GRACE_MS);
   }
 
   #bodyTooLarge(): InvocationError {
     return new InvocationError(
-      "body_too_large",
+      'body_too_large',
       `The request's body has more than ${this.#limits.maxRequestBodyBytes} bytes.`,
     );
   }
 
-  #finish(result: "answered" | "again"): void {
+  #finish(result: 'answered' | 'again'): void {
     this.#settled = true;
     clearTimeout(this.#timer);
     this.#body?.stop();
@@ -174,30 +171,30 @@ class Exchange implements ResponseSink {
 }
 
 function failureOf(done: Done): InvocationError | undefined {
-  if (done.outcome === "ok") return undefined;
-  if (done.outcome === "cancelled") return new InvocationError("client_gone", "The client went away.");
+  if (done.outcome === 'ok') return undefined;
+  if (done.outcome === 'cancelled') return new InvocationError('client_gone', 'The client went away.');
   return new InvocationError(done.outcome, publicDetail(done), {
-    reason: done.outcome === "trap" ? trapKind(done.detail) : undefined,
+    reason: done.outcome === 'trap' ? trapKind(done.detail) : undefined,
   });
 }
 
 /** The platform's own failures are not explained to the caller; a function's are its owner's business. */
 function publicDetail(done: Done): string {
-  if (done.outcome === "internal") return "The platform failed.";
-  return done.detail === "" ? "The function failed." : firstLine(done.detail);
+  if (done.outcome === 'internal') return 'The platform failed.';
+  return done.detail === '' ? 'The function failed.' : firstLine(done.detail);
 }
 
 function trapKind(detail: string): string {
-  return /^[\w -]{1,64}/.exec(detail)?.[0] ?? "unknown";
+  return /^[\w -]{1,64}/.exec(detail)?.[0] ?? 'unknown';
 }
 
 function firstLine(text: string): string {
-  return text.split("\n", 1)[0]!.slice(0, 500);
+  return text.split('\n', 1)[0]!.slice(0, 500);
 }
 
 function hasBody(request: IncomingMessage): boolean {
   const { headers } = request;
-  return headers["transfer-encoding"] !== undefined || (headers["content-length"] ?? "0") !== "0";
+  return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
 }
 
 function requestHead(request: IncomingMessage, pathWithQuery: string): RequestHead {
@@ -211,11 +208,11 @@ function requestHead(request: IncomingMessage, pathWithQuery: string): RequestHe
   const { localAddress, localPort, remoteAddress } = request.socket;
   return {
     method: request.method!,
-    scheme: "http",
+    scheme: 'http',
     // HTTP/1.0 needs no Host.
     authority: headers.host || `${localAddress}:${localPort}`,
     pathWithQuery,
-    remoteAddress: remoteAddress ?? "",
+    remoteAddress: remoteAddress ?? '',
     headers: fields,
   };
 }

@@ -1,13 +1,13 @@
-import type { ArtifactCatalog } from "../artifacts/artifact-catalog.ts";
-import type { Artifact } from "../artifacts/artifact.ts";
-import { InvocationError } from "../outcome/invocation-error.ts";
-import { EVICTED } from "../pool/bound-runner.ts";
-import type { Lease, PendingLease } from "../pool/function-runners.ts";
-import type { RunnerLender } from "../pool/runner-lender.ts";
-import { exchange, type ExchangeLimits } from "./exchange.ts";
-import type { Invocation } from "./invocation.ts";
-import { resolveRoute } from "./resolve-route.ts";
-import { sendProblem } from "./send-problem.ts";
+import type { ArtifactCatalog } from '../artifacts/artifact-catalog.ts';
+import type { Artifact } from '../artifacts/artifact.ts';
+import { InvocationError } from '../outcome/invocation-error.ts';
+import { EVICTED } from '../pool/bound-runner.ts';
+import type { Lease, PendingLease } from '../pool/function-runners.ts';
+import type { RunnerLender } from '../pool/runner-lender.ts';
+import { exchange, type ExchangeLimits } from './exchange.ts';
+import type { Invocation } from './invocation.ts';
+import { resolveRoute } from './resolve-route.ts';
+import { sendProblem } from './send-problem.ts';
 
 /** What the way of a request needs. */
 export type RequestDeps = {
@@ -28,7 +28,7 @@ export type RequestDeps = {
 export async function handleRequest(deps: RequestDeps, invocation: Invocation): Promise<void> {
   let lease: Lease | undefined;
   try {
-    if (deps.draining()) throw new InvocationError("draining", "The server is about to stop.", { retryAfterS: 1 });
+    if (deps.draining()) throw new InvocationError('draining', 'The server is about to stop.', { retryAfterS: 1 });
     const route = resolveRoute(invocation.request.url!);
     invocation.functionName = route.name;
     invocation.routedMs = deps.nowMs();
@@ -40,12 +40,12 @@ export async function handleRequest(deps: RequestDeps, invocation: Invocation): 
 
       const lent = deps.lender.lend(artifact);
       // Mostly a lane is free, and nothing has to be waited for.
-      lease = "leave" in lent ? await waitForLease(deps, lent, invocation, artifact) : lent;
+      lease = 'leave' in lent ? await waitForLease(deps, lent, invocation, artifact) : lent;
       if (lease === undefined) continue;
       invocation.lentMs = deps.nowMs();
 
       const result = await exchange(deps.limits, invocation, lease, route.pathWithQuery);
-      if (result !== "again") break;
+      if (result !== 'again') break;
       // Its runner died before it had answered, and the request may be repeated.
       lease.giveBack();
       lease = undefined;
@@ -68,7 +68,7 @@ async function waitForLease(
   invocation: Invocation,
   artifact: Artifact,
 ): Promise<Lease | undefined> {
-  const leave = (): void => pending.leave(new InvocationError("client_gone", "The client went away while it waited."));
+  const leave = (): void => pending.leave(new InvocationError('client_gone', 'The client went away while it waited.'));
   invocation.onClientGone = leave;
   if (invocation.clientGone) leave();
   try {
@@ -84,5 +84,5 @@ async function waitForLease(
 
 function asInvocationError(error: unknown): InvocationError {
   if (error instanceof InvocationError) return error;
-  return new InvocationError("internal", "The platform failed.", { cause: error });
+  return new InvocationError('internal', 'The platform failed.', { cause: error });
 }

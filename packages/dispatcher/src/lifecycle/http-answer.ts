@@ -1,10 +1,10 @@
-import type { ServerResponse } from "node:http";
-import type { InvocationError } from "../outcome/invocation-error.ts";
-import type { RawHeaders } from "../runner/payload-reader.ts";
-import type { Done, ResponseHead } from "../runner/response-frames.ts";
-import type { Invocation } from "./invocation.ts";
-import { sendProblem } from "./send-problem.ts";
-import { serverTiming } from "./server-timing.ts";
+import type { ServerResponse } from 'node:http';
+import type { InvocationError } from '../outcome/invocation-error.ts';
+import type { RawHeaders } from '../runner/payload-reader.ts';
+import type { Done, ResponseHead } from '../runner/response-frames.ts';
+import type { Invocation } from './invocation.ts';
+import { sendProblem } from './send-problem.ts';
+import { serverTiming } from './server-timing.ts';
 
 const SHORT_BODY_BYTES = 8 * 1024;
 
@@ -78,18 +78,23 @@ export class HttpAnswer {
     this.#written = true;
     const { requestId } = this.#invocation;
     const { headers } = head;
-    const declared = findField(headers, "content-length");
-    headers.push("x-playa-request-id", requestId);
+    const declared = findField(headers, 'content-length');
+    headers.push('x-playa-request-id', requestId);
     this.#declaredBytes = declared === undefined ? undefined : Number(declared);
-    const hasBody = head.status !== 204 && head.status !== 304 && this.#invocation.request.method !== "HEAD";
+    const hasBody = head.status !== 204 && head.status !== 304 && this.#invocation.request.method !== 'HEAD';
     const chunked = hasBody && declared === undefined && (!ended || this.#trailers!.length > 0);
     if (this.#done !== undefined) {
-      headers.push("x-playa-fuel", String(this.#done.fuel), "server-timing", serverTiming(this.#invocation, this.#done));
+      headers.push(
+        'x-playa-fuel',
+        String(this.#done.fuel),
+        'server-timing',
+        serverTiming(this.#invocation, this.#done),
+      );
     } else if (chunked) {
       this.#accountInTrailers = true;
-      headers.push("trailer", "x-playa-fuel, server-timing");
+      headers.push('trailer', 'x-playa-fuel, server-timing');
     }
-    if (hasBody && declared === undefined && !chunked) headers.push("content-length", String(this.#chunksBytes));
+    if (hasBody && declared === undefined && !chunked) headers.push('content-length', String(this.#chunksBytes));
     this.#response.writeHead(head.status, headers);
     if (!ended) this.#response.flushHeaders();
   }
@@ -99,7 +104,7 @@ export class HttpAnswer {
     // The client is slower than the function: credit comes back when it has taken what it was sent.
     this.#unconfirmedBytes += chunk.length;
     if (this.#unconfirmedBytes > chunk.length) return;
-    this.#response.once("drain", () => {
+    this.#response.once('drain', () => {
       const bytes = this.#unconfirmedBytes;
       this.#unconfirmedBytes = 0;
       this.#consumed(bytes);
@@ -110,7 +115,7 @@ export class HttpAnswer {
     this.#closed = true;
     const chunks = this.#takeChunks();
     const { responseBytes, request } = this.#invocation;
-    const lengthMatters = request.method !== "HEAD" && this.#head!.status !== 304;
+    const lengthMatters = request.method !== 'HEAD' && this.#head!.status !== 304;
     if (this.#declaredBytes !== undefined && this.#declaredBytes !== responseBytes && lengthMatters) {
       // The worker checks this too. A wrong length would let the rest of the answer be taken for the next one.
       this.#response.destroy();
@@ -118,15 +123,15 @@ export class HttpAnswer {
     }
     const trailers = pairs(this.#trailers!);
     if (this.#done !== undefined && this.#accountInTrailers) {
-      trailers.push(["x-playa-fuel", String(this.#done.fuel)]);
-      trailers.push(["server-timing", serverTiming(this.#invocation, this.#done)]);
+      trailers.push(['x-playa-fuel', String(this.#done.fuel)]);
+      trailers.push(['server-timing', serverTiming(this.#invocation, this.#done)]);
     }
     const last = chunks.pop();
     for (const chunk of chunks) this.#response.write(chunk);
     if (trailers.length > 0) this.#response.addTrailers(trailers);
     if (last === undefined) this.#response.end();
     // A short body as text goes out in one piece with the header; as a buffer it would be a second piece, which costs more than the copy.
-    else if (last.length <= SHORT_BODY_BYTES) this.#response.end(last.toString("latin1"), "latin1");
+    else if (last.length <= SHORT_BODY_BYTES) this.#response.end(last.toString('latin1'), 'latin1');
     else this.#response.end(last);
   }
 

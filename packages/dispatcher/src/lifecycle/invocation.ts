@@ -1,8 +1,8 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Artifact } from "../artifacts/artifact.ts";
-import type { OutcomeCode } from "../outcome/registry.ts";
-import type { EndedWorker } from "../runner/control-messages.ts";
-import type { Done } from "../runner/response-frames.ts";
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Artifact } from '../artifacts/artifact.ts';
+import type { OutcomeCode } from '../outcome/registry.ts';
+import type { EndedWorker } from '../runner/control-messages.ts';
+import type { Done } from '../runner/response-frames.ts';
 
 /** One request on its way: what the steps leave for each other, and for the account at the end. */
 export type Invocation = {
@@ -54,7 +54,7 @@ export function createInvocation(
     lentMs: nowMs,
     loadUs: undefined,
     runner: undefined,
-    outcome: "ok",
+    outcome: 'ok',
     reason: undefined,
     detail: undefined,
     error: undefined,
@@ -66,7 +66,7 @@ export function createInvocation(
     onClientGone: undefined,
     attempts: 0,
   };
-  response.on("close", () => {
+  response.on('close', () => {
     if (response.writableFinished) return;
     invocation.clientGone = true;
     invocation.onClientGone?.();

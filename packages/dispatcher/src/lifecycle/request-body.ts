@@ -1,6 +1,6 @@
-import type { IncomingMessage } from "node:http";
-import type { InvocationStream } from "../runner/invocation-stream.ts";
-import { isConnectionField } from "../runner/response-frames.ts";
+import type { IncomingMessage } from 'node:http';
+import type { InvocationStream } from '../runner/invocation-stream.ts';
+import { isConnectionField } from '../runner/response-frames.ts';
 
 /** Pumps the body of a request into its stream, as fast as the worker grants credit. */
 export class RequestBody {
@@ -24,12 +24,12 @@ export class RequestBody {
     this.#stream = stream;
     this.#maxBytes = maxBytes;
     this.#events = events;
-    request.on("data", this.#onData);
-    request.on("end", this.#onEnd);
+    request.on('data', this.#onData);
+    request.on('end', this.#onEnd);
     // Not the request's own `close`: Node forgets the request when its response has finished, though its body may still come.
-    request.socket.on("close", this.#onClose);
+    request.socket.on('close', this.#onClose);
     // Without a listener an aborted request would be an uncaught error.
-    request.on("error", this.#onError);
+    request.on('error', this.#onError);
   }
 
   /** Goes on after credit was granted. */
@@ -47,9 +47,9 @@ export class RequestBody {
   stop(): void {
     this.#stopped = true;
     this.#held = undefined;
-    this.#request.off("data", this.#onData);
-    this.#request.off("end", this.#onEnd);
-    this.#request.socket.off("close", this.#onClose);
+    this.#request.off('data', this.#onData);
+    this.#request.off('end', this.#onEnd);
+    this.#request.socket.off('close', this.#onClose);
     this.#request.resume();
   }
 

@@ -1,4 +1,4 @@
-import { InvocationError } from "../outcome/invocation-error.ts";
+import { InvocationError } from '../outcome/invocation-error.ts';
 
 /** Which function a request is for, and what the function sees of the URL. */
 export type Route = {
@@ -7,8 +7,8 @@ export type Route = {
   pathWithQuery: string;
 };
 
-export const INVOKE_PREFIX = "/invoke/";
-const SUFFIX = ".cwasm";
+export const INVOKE_PREFIX = '/invoke/';
+const SUFFIX = '.cwasm';
 const MAX_NAME_BYTES = 255;
 
 /**
@@ -17,13 +17,13 @@ const MAX_NAME_BYTES = 255;
  * @throws {InvocationError} `name_invalid`.
  */
 export function resolveRoute(url: string): Route {
-  const queryAt = url.indexOf("?");
+  const queryAt = url.indexOf('?');
   const pathEnd = queryAt < 0 ? url.length : queryAt;
   const nameEnd = findNameEnd(url, pathEnd);
   const raw = url.slice(INVOKE_PREFIX.length, nameEnd);
   const name = raw.endsWith(SUFFIX) ? raw.slice(0, -SUFFIX.length) : raw;
   const rest = url.slice(nameEnd);
-  return { name: checkName(name), pathWithQuery: rest.startsWith("/") ? rest : `/${rest}` };
+  return { name: checkName(name), pathWithQuery: rest.startsWith('/') ? rest : `/${rest}` };
 }
 
 /** Where the first segment that ends with `.cwasm` ends; without one, where the first segment does. */
@@ -33,10 +33,10 @@ function findNameEnd(url: string, pathEnd: number): number {
     const at = url.indexOf(SUFFIX, from);
     if (at < 0 || at >= pathEnd) break;
     const end = at + SUFFIX.length;
-    if (end === pathEnd || url[end] === "/") return end;
+    if (end === pathEnd || url[end] === '/') return end;
     from = end;
   }
-  const slash = url.indexOf("/", INVOKE_PREFIX.length);
+  const slash = url.indexOf('/', INVOKE_PREFIX.length);
   return slash < 0 || slash > pathEnd ? pathEnd : slash;
 }
 
@@ -48,15 +48,15 @@ const PLAIN = /^[A-Za-z0-9_-][A-Za-z0-9_.-]*(?:\/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*$
 
 function checkName(raw: string): string {
   if (raw.length <= MAX_NAME_BYTES && PLAIN.test(raw)) return raw;
-  if (raw === "") throw invalid("it is empty");
-  const segments = raw.split("/").map(decode);
+  if (raw === '') throw invalid('it is empty');
+  const segments = raw.split('/').map(decode);
   for (const segment of segments) {
-    if (segment === "") throw invalid("a segment is empty");
-    if (segment.startsWith(".")) throw invalid("a segment begins with a dot");
-    if (segment.includes("/")) throw invalid("a segment holds an encoded slash");
-    if (UNSAFE.test(segment)) throw invalid("it holds a control character, an invisible one or a backslash");
+    if (segment === '') throw invalid('a segment is empty');
+    if (segment.startsWith('.')) throw invalid('a segment begins with a dot');
+    if (segment.includes('/')) throw invalid('a segment holds an encoded slash');
+    if (UNSAFE.test(segment)) throw invalid('it holds a control character, an invisible one or a backslash');
   }
-  const name = segments.join("/");
+  const name = segments.join('/');
   if (Buffer.byteLength(name) > MAX_NAME_BYTES) throw invalid(`it is longer than ${MAX_NAME_BYTES} bytes`);
   return name;
 }
@@ -65,10 +65,10 @@ function decode(segment: string): string {
   try {
     return decodeURIComponent(segment);
   } catch (error) {
-    throw new InvocationError("name_invalid", "The name is not percent-encoded UTF-8.", { cause: error });
+    throw new InvocationError('name_invalid', 'The name is not percent-encoded UTF-8.', { cause: error });
   }
 }
 
 function invalid(why: string): InvocationError {
-  return new InvocationError("name_invalid", `This cannot be the name of a function: ${why}.`);
+  return new InvocationError('name_invalid', `This cannot be the name of a function: ${why}.`);
 }

@@ -1,7 +1,7 @@
-import { describeProblem } from "../outcome/problem.ts";
-import type { InvocationError } from "../outcome/invocation-error.ts";
-import { OUTCOMES } from "../outcome/registry.ts";
-import type { Invocation } from "./invocation.ts";
+import { describeProblem } from '../outcome/problem.ts';
+import type { InvocationError } from '../outcome/invocation-error.ts';
+import { OUTCOMES } from '../outcome/registry.ts';
+import type { Invocation } from './invocation.ts';
 
 /**
  * Ends an invocation that failed: with a problem answer when nothing was sent yet, else by cutting the connection, so that the client does
@@ -9,7 +9,7 @@ import type { Invocation } from "./invocation.ts";
  */
 export function sendProblem(invocation: Invocation, error: InvocationError): void {
   const { request, response, requestId } = invocation;
-  invocation.outcome = invocation.clientGone ? "client_gone" : error.code;
+  invocation.outcome = invocation.clientGone ? 'client_gone' : error.code;
   invocation.reason = error.reason;
   invocation.detail = error.message;
   invocation.error = error.cause;
@@ -21,21 +21,21 @@ export function sendProblem(invocation: Invocation, error: InvocationError): voi
   const problem = describeProblem(error, requestId);
   const body = Buffer.from(`${JSON.stringify(problem)}\n`);
   const headers = [
-    "content-type",
-    "application/problem+json",
-    "content-length",
+    'content-type',
+    'application/problem+json',
+    'content-length',
     String(body.length),
-    "cache-control",
-    "no-store",
-    "x-playa-request-id",
+    'cache-control',
+    'no-store',
+    'x-playa-request-id',
     requestId,
-    "x-playa-outcome",
+    'x-playa-outcome',
     error.code,
   ];
-  if (invocation.done !== undefined) headers.push("x-playa-fuel", String(invocation.done.fuel));
-  if (error.retryAfterS !== undefined) headers.push("retry-after", String(error.retryAfterS));
+  if (invocation.done !== undefined) headers.push('x-playa-fuel', String(invocation.done.fuel));
+  if (error.retryAfterS !== undefined) headers.push('retry-after', String(error.retryAfterS));
   // What is left of the request's body would have to be read before the connection could serve another request.
-  if (!request.complete) headers.push("connection", "close");
+  if (!request.complete) headers.push('connection', 'close');
   response.writeHead(OUTCOMES[error.code].status || 500, headers);
   response.end(body);
 }

@@ -1,5 +1,5 @@
-import type { Server } from "node:http";
-import type { Logger } from "pino";
+import type { Server } from 'node:http';
+import type { Logger } from 'pino';
 
 /** What is shut down, in the order of the steps below. */
 export type ShutdownDeps = {
@@ -19,13 +19,13 @@ export type ShutdownDeps = {
  * @returns whether everything that was under way could finish.
  */
 export async function shutDown(deps: ShutdownDeps): Promise<boolean> {
-  deps.log.info({ inFlight: deps.inFlight() }, "draining");
+  deps.log.info({ inFlight: deps.inFlight() }, 'draining');
   deps.server.close();
   deps.server.closeIdleConnections();
   const finished = await idleWithin(deps);
   deps.server.closeAllConnections();
   await deps.closeRunners();
-  deps.log.info({ finished }, "stopped");
+  deps.log.info({ finished }, 'stopped');
   return finished;
 }
 

@@ -1,7 +1,7 @@
-import { stdSerializers } from "pino";
-import type { Invocation } from "../lifecycle/invocation.ts";
-import { OUTCOMES } from "../outcome/registry.ts";
-import type { OpenLogger } from "./logger.ts";
+import { stdSerializers } from 'pino';
+import type { Invocation } from '../lifecycle/invocation.ts';
+import { OUTCOMES } from '../outcome/registry.ts';
+import type { OpenLogger } from './logger.ts';
 
 /**
  * Writes one line for each invocation: what it was, how it ended, what it took and what it used (docs/lifecycle.md lists the members). Times are whole microseconds.
@@ -18,7 +18,7 @@ export function createAccessLog(
   const time = createTimestamp();
   return (invocation) => {
     // Only the platform's own failures are errors of the platform.
-    const level = OUTCOMES[invocation.outcome].blame === "platform" ? "error" : "info";
+    const level = OUTCOMES[invocation.outcome].blame === 'platform' ? 'error' : 'info';
     if (!logger.log.isLevelEnabled(level)) return;
     const { done, request, response } = invocation;
     let line = `{"level":${values[level]},"time":"${time()}","reqId":"${invocation.requestId}","method":"${request.method}"`;
@@ -40,7 +40,7 @@ export function createAccessLog(
 /** Members that most lines do not have. */
 function seldom(invocation: Invocation): string {
   const { endedWorker, done } = invocation;
-  let members = "";
+  let members = '';
   if (invocation.loadUs !== undefined) members += `,"loadUs":${invocation.loadUs}`;
   if (invocation.attempts > 1) members += `,"attempts":${invocation.attempts}`;
   if (endedWorker !== undefined) {
@@ -65,7 +65,7 @@ function micros(ms: number): number {
 /** The present time in ISO 8601, formatted once a millisecond. */
 function createTimestamp(): () => string {
   let lastMs = 0;
-  let text = "";
+  let text = '';
   return () => {
     const now = Date.now();
     if (now !== lastMs) {

@@ -1,12 +1,12 @@
-import type { Logger } from "pino";
-import type { Invocation } from "../lifecycle/invocation.ts";
+import type { Logger } from 'pino';
+import type { Invocation } from '../lifecycle/invocation.ts';
 
 /** Writes what a function wrote to stdout or stderr as log lines of their own. Bounded by the worker (`logBytes`). */
 export function createFunctionLog(
   log: Logger,
-): (invocation: Invocation, source: "stdout" | "stderr", bytes: Buffer) => void {
+): (invocation: Invocation, source: 'stdout' | 'stderr', bytes: Buffer) => void {
   return (invocation, source, bytes) => {
-    const text = bytes.toString("utf8").replace(/\n$/, "");
-    log.info({ reqId: invocation.requestId, function: invocation.functionName, source, text }, "function log");
+    const text = bytes.toString('utf8').replace(/\n$/, '');
+    log.info({ reqId: invocation.requestId, function: invocation.functionName, source, text }, 'function log');
   };
 }

@@ -1,4 +1,4 @@
-import { pino, type Logger } from "pino";
+import { pino, type Logger } from 'pino';
 
 /** A logger that writes JSON lines to stdout, gathered and written together. */
 export type OpenLogger = {
@@ -31,7 +31,7 @@ export function openLogger(level: string): OpenLogger {
   const writeOut = (): void => {
     clearTimeout(timer);
     timer = undefined;
-    if (lines.length > 0) destination.write(lines.join(""));
+    if (lines.length > 0) destination.write(lines.join(''));
     lines = [];
     characters = 0;
   };

@@ -1,8 +1,8 @@
-import type { OutcomeCode } from "./registry.ts";
+import type { OutcomeCode } from './registry.ts';
 
 /** Why an invocation ended otherwise than `ok`. `detail` goes to the caller, `reason` names the variant of a code, `cause` stays in the log. */
 export class InvocationError extends Error {
-  override name = "InvocationError";
+  override name = 'InvocationError';
   readonly code: OutcomeCode;
   readonly reason: string | undefined;
   /** Seconds that the caller should wait before it tries again. */

@@ -1,5 +1,5 @@
-import type { InvocationError } from "./invocation-error.ts";
-import { OUTCOMES } from "./registry.ts";
+import type { InvocationError } from './invocation-error.ts';
+import { OUTCOMES } from './registry.ts';
 
 /** The body of a failure (RFC 9457). */
 export type Problem = {

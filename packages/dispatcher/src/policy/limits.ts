@@ -12,5 +12,5 @@ export type Limits = {
 };
 
 /** What a request gets of its own: a sandbox, a process, or a Wasm instance. */
-export type Isolation = "sandbox" | "process" | "instance";
-export const ISOLATIONS: readonly Isolation[] = ["sandbox", "process", "instance"];
+export type Isolation = 'sandbox' | 'process' | 'instance';
+export const ISOLATIONS: readonly Isolation[] = ['sandbox', 'process', 'instance'];

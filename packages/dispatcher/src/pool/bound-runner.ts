@@ -1,11 +1,11 @@
-import { linkSync, unlinkSync } from "node:fs";
-import { join } from "node:path";
-import { InvocationError } from "../outcome/invocation-error.ts";
-import type { EndedWorker, LoadMessage } from "../runner/control-messages.ts";
-import type { Lane } from "../runner/lane.ts";
-import type { Runner } from "../runner/runner.ts";
-import type { BudgetedRunner } from "./runner-budget.ts";
-import type { PooledRunner } from "./runner-pool.ts";
+import { linkSync, unlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { InvocationError } from '../outcome/invocation-error.ts';
+import type { EndedWorker, LoadMessage } from '../runner/control-messages.ts';
+import type { Lane } from '../runner/lane.ts';
+import type { Runner } from '../runner/runner.ts';
+import type { BudgetedRunner } from './runner-budget.ts';
+import type { PooledRunner } from './runner-pool.ts';
 
 /** What a bound runner tells the function that it serves. */
 export type BoundRunnerEvents = {
@@ -16,13 +16,13 @@ export type BoundRunnerEvents = {
 };
 
 /** How a function's runners are set up. */
-export type RunnerPlan = Omit<LoadMessage, "component" | "lanes">;
+export type RunnerPlan = Omit<LoadMessage, 'component' | 'lanes'>;
 
 /** A worker ends within a millisecond after DONE; on a busy machine it may wait for the processor. */
 const LINGER_LIMIT_MS = 1_000;
 
 /** The reason of the error when an artifact is no longer on the disk: it can be fetched again. */
-export const EVICTED = "artifact_evicted";
+export const EVICTED = 'artifact_evicted';
 
 /** A runner that has been given its artifact and serves one function until it ends. */
 export class BoundRunner implements BudgetedRunner {
@@ -64,24 +64,24 @@ export class BoundRunner implements BudgetedRunner {
     this.#maxLanes = Math.min(deps.maxLanes, this.runner.lanes.length);
     this.#oneRequest = deps.oneRequest;
     this.#lastUsedMs = deps.nowMs();
-    this.#linkPath = join(deps.pooled.directory, "component");
+    this.#linkPath = join(deps.pooled.directory, 'component');
     // Synchronous: it takes microseconds, a hop to the thread pool more.
     linkArtifact(deps.artifactPath, this.#linkPath);
     this.runner.events = {
-      hello: () => this.runner.fail(new Error("HELLO twice")),
+      hello: () => this.runner.fail(new Error('HELLO twice')),
       loaded: (message) => {
         this.#loadUs = message.loadUs;
         this.#unlink();
       },
       refused: (message) => {
-        this.#refusal = new InvocationError("artifact_refused", message.detail, { reason: message.reason });
+        this.#refusal = new InvocationError('artifact_refused', message.detail, { reason: message.reason });
         this.runner.fail(this.#refusal);
       },
       laneReady: () => this.#events.available(),
       workerEnded: (lane, ended) => this.#workerEnded(lane, ended),
       failed: (error) => this.#failed(error),
     };
-    this.runner.load({ component: "/in/component", ...deps.plan, lanes: [0] });
+    this.runner.load({ component: '/in/component', ...deps.plan, lanes: [0] });
   }
 
   /** Why the runner refused its artifact, once it has. */
@@ -151,7 +151,7 @@ export class BoundRunner implements BudgetedRunner {
     return new Promise((resolve) => {
       let timer = setTimeout(() => {
         this.runner.killWorker(lane);
-        timer = setTimeout(() => this.runner.fail(new Error("a worker was not killed in time")), LINGER_LIMIT_MS);
+        timer = setTimeout(() => this.runner.fail(new Error('a worker was not killed in time')), LINGER_LIMIT_MS);
       }, LINGER_LIMIT_MS);
       this.#endWaiters.set(lane, (last) => {
         clearTimeout(timer);
@@ -163,7 +163,7 @@ export class BoundRunner implements BudgetedRunner {
   /** Takes no more requests; ends as soon as nothing is under way. */
   retire(): void {
     this.#retired = true;
-    if (this.#leases === 0) this.runner.fail(new Error("the runner was retired"));
+    if (this.#leases === 0) this.runner.fail(new Error('the runner was retired'));
   }
 
   /** Where one worker takes many requests, a second one helps only under load. */
@@ -192,7 +192,7 @@ export class BoundRunner implements BudgetedRunner {
       unlinkSync(this.#linkPath);
     } catch (error) {
       // The spawner removes the whole folder when the sandbox has ended.
-      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     }
     this.#linkPath = undefined;
   }
@@ -203,7 +203,7 @@ function linkArtifact(artifactPath: string, linkPath: string): void {
     linkSync(artifactPath, linkPath);
   } catch (error) {
     // The disk tier made room meanwhile; whoever asked for it brings it back.
-    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
-    throw new InvocationError("internal", "The platform failed.", { reason: EVICTED, cause: error });
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    throw new InvocationError('internal', 'The platform failed.', { reason: EVICTED, cause: error });
   }
 }

@@ -1,9 +1,9 @@
-import type { Artifact } from "../artifacts/artifact.ts";
-import { InvocationError } from "../outcome/invocation-error.ts";
-import type { Lane } from "../runner/lane.ts";
-import { BoundRunner, type RunnerPlan } from "./bound-runner.ts";
-import type { RunnerBudget } from "./runner-budget.ts";
-import type { PooledRunner, RunnerPool } from "./runner-pool.ts";
+import type { Artifact } from '../artifacts/artifact.ts';
+import { InvocationError } from '../outcome/invocation-error.ts';
+import type { Lane } from '../runner/lane.ts';
+import { BoundRunner, type RunnerPlan } from './bound-runner.ts';
+import type { RunnerBudget } from './runner-budget.ts';
+import type { PooledRunner, RunnerPool } from './runner-pool.ts';
 
 /** A lane that is lent for one invocation. */
 export type Lease = {
@@ -96,8 +96,8 @@ export class FunctionRunners {
   /** Ends everything at once. Who waits gets `draining`. */
   close(): void {
     this.#closed = true;
-    this.#rejectWaiters(new InvocationError("draining", "The server is about to stop."));
-    for (const bound of [...this.#bound]) bound.runner.fail(new Error("the server stops"));
+    this.#rejectWaiters(new InvocationError('draining', 'The server is about to stop.'));
+    for (const bound of [...this.#bound]) bound.runner.fail(new Error('the server stops'));
   }
 
   #retireBound(): void {
@@ -143,7 +143,7 @@ export class FunctionRunners {
     const { queueLength, queueWaitMs } = this.#scale;
     if (this.#waiters.length >= queueLength) {
       const detail = `${queueLength} requests wait for this function already.`;
-      throw new InvocationError("queue_full", detail, { reason: "length", retryAfterS: 1 });
+      throw new InvocationError('queue_full', detail, { reason: 'length', retryAfterS: 1 });
     }
     const { promise, resolve, reject } = Promise.withResolvers<Lease>();
     const waiter: Waiter = { resolve, reject };
@@ -156,7 +156,7 @@ export class FunctionRunners {
     };
     const timer = setTimeout(() => {
       const detail = `No runner was free within ${queueWaitMs} ms.`;
-      leave(new InvocationError("queue_full", detail, { reason: "wait", retryAfterS: 1 }));
+      leave(new InvocationError('queue_full', detail, { reason: 'wait', retryAfterS: 1 }));
     }, queueWaitMs);
     return { lease: promise.finally(() => clearTimeout(timer)), leave };
   }
@@ -229,7 +229,7 @@ export class FunctionRunners {
     this.#budget.giveBack(bound);
     if (bound.refusal !== undefined) {
       // One that is the platform's fault may go by.
-      if (bound.refusal.reason !== "internal") this.#refusal = bound.refusal;
+      if (bound.refusal.reason !== 'internal') this.#refusal = bound.refusal;
       this.#rejectWaiters(error);
     } else if (this.#waiters.length > 0) this.#serveWaiters();
   }

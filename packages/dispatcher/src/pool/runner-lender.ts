@@ -1,8 +1,8 @@
-import type { Artifact } from "../artifacts/artifact.ts";
-import type { Isolation, Limits } from "../policy/limits.ts";
-import { FunctionRunners, type Lease, type PendingLease, type RunnerScale } from "./function-runners.ts";
-import type { RunnerBudget } from "./runner-budget.ts";
-import type { RunnerPool } from "./runner-pool.ts";
+import type { Artifact } from '../artifacts/artifact.ts';
+import type { Isolation, Limits } from '../policy/limits.ts';
+import { FunctionRunners, type Lease, type PendingLease, type RunnerScale } from './function-runners.ts';
+import type { RunnerBudget } from './runner-budget.ts';
+import type { RunnerPool } from './runner-pool.ts';
 
 /** Lends lanes of runners to invocations. */
 export type RunnerLender = {
@@ -29,7 +29,7 @@ export function createRunnerLender(deps: {
   isolation: Isolation;
   limits: Limits;
   env: [string, string][];
-  scale: Omit<RunnerScale, "oneRequestPerRunner">;
+  scale: Omit<RunnerScale, 'oneRequestPerRunner'>;
   /** Invocations that a process takes at once with isolation `instance`. */
   concurrency: number;
   /** Processes of one runner with isolation `instance`: more than there are cores only cost. */
@@ -40,7 +40,7 @@ export function createRunnerLender(deps: {
 }): RunnerLender {
   const functions = new Map<Artifact, FunctionRunners>();
   const { isolation } = deps;
-  const shared = isolation === "instance";
+  const shared = isolation === 'instance';
 
   const create = (artifact: Artifact): FunctionRunners =>
     new FunctionRunners({
@@ -55,10 +55,10 @@ export function createRunnerLender(deps: {
       scale: {
         ...deps.scale,
         lanesPerRunner: shared ? Math.min(deps.instanceWorkers, deps.scale.lanesPerRunner) : deps.scale.lanesPerRunner,
-        runnersPerFunction: isolation === "sandbox" ? deps.maxRunners : deps.scale.runnersPerFunction,
-        oneRequestPerRunner: isolation === "sandbox",
+        runnersPerFunction: isolation === 'sandbox' ? deps.maxRunners : deps.scale.runnersPerFunction,
+        oneRequestPerRunner: isolation === 'sandbox',
       },
-      pool: isolation === "sandbox" ? deps.pools.single : deps.pools.many,
+      pool: isolation === 'sandbox' ? deps.pools.single : deps.pools.many,
       budget: deps.budget,
       nowMs: deps.nowMs,
     });

@@ -1,4 +1,4 @@
-import { checkFrameType, FRAME_HEAD_BYTES, MAX_PAYLOAD_BYTES, ProtocolViolation } from "./frame.ts";
+import { checkFrameType, FRAME_HEAD_BYTES, MAX_PAYLOAD_BYTES, ProtocolViolation } from './frame.ts';
 
 /** Takes one frame. `payload` is a view that is valid as long as somebody holds it; it may be empty. */
 export type FrameHandler = (type: number, stream: number, payload: Buffer) => void;

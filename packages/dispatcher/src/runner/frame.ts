@@ -37,7 +37,7 @@ export function checkFrameType(type: number, stream: number): void {
 
 /** The peer broke the protocol. Whoever sees it kills the runner: nothing it says can be believed any more. */
 export class ProtocolViolation extends Error {
-  override name = "ProtocolViolation";
+  override name = 'ProtocolViolation';
 }
 
 /** Writes a frame's head at `offset`. */

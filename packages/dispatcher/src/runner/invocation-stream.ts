@@ -1,14 +1,14 @@
-import { INITIAL_CREDIT_BYTES, ProtocolViolation } from "./frame.ts";
-import type { Lane } from "./lane.ts";
-import type { RawHeaders } from "./payload-reader.ts";
-import type { Done, ResponseHead } from "./response-frames.ts";
+import { INITIAL_CREDIT_BYTES, ProtocolViolation } from './frame.ts';
+import type { Lane } from './lane.ts';
+import type { RawHeaders } from './payload-reader.ts';
+import type { Done, ResponseHead } from './response-frames.ts';
 
 /** Takes what a worker sends for one invocation, in the protocol's order. */
 export type ResponseSink = {
   response: (head: ResponseHead) => void;
   body: (chunk: Buffer) => void;
   end: (trailers: RawHeaders) => void;
-  log: (source: "stdout" | "stderr", bytes: Buffer) => void;
+  log: (source: 'stdout' | 'stderr', bytes: Buffer) => void;
   /** The worker granted credit: more of the request's body may be sent. */
   writable: () => void;
   /** Everything that was read together has been handed over: now is the time to write it on. */
@@ -85,22 +85,22 @@ export class InvocationStream {
 
   /** RESPONSE was read. */
   receiveResponse(head: ResponseHead): void {
-    if (this.#responded) throw new ProtocolViolation("RESPONSE twice");
+    if (this.#responded) throw new ProtocolViolation('RESPONSE twice');
     this.#responded = true;
     this.sink.response(head);
   }
 
   /** BODY was read. */
   receiveBody(chunk: Buffer): void {
-    if (!this.#responded || this.#responseEnded) throw new ProtocolViolation("BODY outside of a response");
+    if (!this.#responded || this.#responseEnded) throw new ProtocolViolation('BODY outside of a response');
     this.#receiveCreditBytes -= chunk.length;
-    if (this.#receiveCreditBytes < 0) throw new ProtocolViolation("BODY beyond the credit");
+    if (this.#receiveCreditBytes < 0) throw new ProtocolViolation('BODY beyond the credit');
     this.sink.body(chunk);
   }
 
   /** END was read. */
   receiveEnd(trailers: RawHeaders): void {
-    if (!this.#responded || this.#responseEnded) throw new ProtocolViolation("END outside of a response");
+    if (!this.#responded || this.#responseEnded) throw new ProtocolViolation('END outside of a response');
     this.#responseEnded = true;
     this.sink.end(trailers);
   }
@@ -108,13 +108,13 @@ export class InvocationStream {
   /** CREDIT was read. */
   receiveCredit(bytes: number): void {
     this.#sendCreditBytes += bytes;
-    if (this.#sendCreditBytes > INITIAL_CREDIT_BYTES) throw new ProtocolViolation("CREDIT for more than was sent");
+    if (this.#sendCreditBytes > INITIAL_CREDIT_BYTES) throw new ProtocolViolation('CREDIT for more than was sent');
     this.sink.writable();
   }
 
   /** DONE was read: nothing more comes, and nothing more is sent but the CANCEL that stands in for a missing END. */
   receiveDone(done: Done): void {
-    if (done.outcome === "ok" && !this.#responseEnded) throw new ProtocolViolation("DONE ok before END");
+    if (done.outcome === 'ok' && !this.#responseEnded) throw new ProtocolViolation('DONE ok before END');
     if (!this.#requestEnded) this.cancel();
     this.#closed = true;
     this.sink.done(done);

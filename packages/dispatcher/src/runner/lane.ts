@@ -1,12 +1,18 @@
-import type { Socket } from "node:net";
-import { FRAME_HEAD_BYTES, FrameType, ProtocolViolation, writeFrameHead } from "./frame.ts";
-import { createFrameDecoder } from "./frame-decoder.ts";
-import { InvocationStream, type ResponseSink } from "./invocation-stream.ts";
-import { createNonceFilter, type NonceFilter } from "./nonce-filter.ts";
-import { PayloadReader, type RawHeaders } from "./payload-reader.ts";
-import { endFrameBytes, requestFrameBytes, writeEndFrame, writeRequestFrame, type RequestHead } from "./request-frame.ts";
-import { slotOf, type StreamNumbers } from "./stream-numbers.ts";
-import { decodeDone, decodeEnd, decodeResponse } from "./response-frames.ts";
+import type { Socket } from 'node:net';
+import { FRAME_HEAD_BYTES, FrameType, ProtocolViolation, writeFrameHead } from './frame.ts';
+import { createFrameDecoder } from './frame-decoder.ts';
+import { InvocationStream, type ResponseSink } from './invocation-stream.ts';
+import { createNonceFilter, type NonceFilter } from './nonce-filter.ts';
+import { PayloadReader, type RawHeaders } from './payload-reader.ts';
+import {
+  endFrameBytes,
+  requestFrameBytes,
+  writeEndFrame,
+  writeRequestFrame,
+  type RequestHead,
+} from './request-frame.ts';
+import { slotOf, type StreamNumbers } from './stream-numbers.ts';
+import { decodeDone, decodeEnd, decodeResponse } from './response-frames.ts';
 
 /** Frames are gathered in a slab of this size and written together. Hundreds of lanes may be open, so it is small. */
 const SLAB_BYTES = 32 * 1024;
@@ -51,9 +57,9 @@ export class Lane {
     this.index = index;
     this.#socket = socket;
     this.#owner = owner;
-    socket.on("data", (chunk: Buffer) => this.#read(chunk));
-    socket.on("error", (error) => owner.closed(error));
-    socket.on("close", () => owner.closed(new Error(`lane ${index} closed`)));
+    socket.on('data', (chunk: Buffer) => this.#read(chunk));
+    socket.on('error', (error) => owner.closed(error));
+    socket.on('close', () => owner.closed(new Error(`lane ${index} closed`)));
     socket.resume();
   }
 
@@ -182,7 +188,7 @@ export class Lane {
       case FrameType.response:
         return stream.receiveResponse(decodeResponse(payload));
       case FrameType.body:
-        if (payload.length === 0) throw new ProtocolViolation("empty BODY");
+        if (payload.length === 0) throw new ProtocolViolation('empty BODY');
         return stream.receiveBody(payload);
       case FrameType.end:
         return stream.receiveEnd(decodeEnd(payload));
@@ -196,7 +202,7 @@ export class Lane {
         const reader = new PayloadReader(payload);
         const source = reader.u8();
         if (source !== 1 && source !== 2) throw new ProtocolViolation(`LOG from ${source}`);
-        return stream.sink.log(source === 1 ? "stdout" : "stderr", reader.rest());
+        return stream.sink.log(source === 1 ? 'stdout' : 'stderr', reader.rest());
       }
       case FrameType.done: {
         const done = decodeDone(payload);

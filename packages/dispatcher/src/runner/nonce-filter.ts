@@ -1,4 +1,4 @@
-import { ProtocolViolation } from "./frame.ts";
+import { ProtocolViolation } from './frame.ts';
 
 /** Looks for a nonce in what is read. */
 export type NonceFilter = { push: (chunk: Buffer) => void };
@@ -18,10 +18,10 @@ export function createNonceFilter(nonce: Buffer, onFound: (before: Buffer) => vo
       collected = Buffer.concat([collected, chunk]);
       const at = collected.indexOf(nonce);
       if (at < 0) {
-        if (collected.length > MAX_BYTES_BEFORE_NONCE) throw new ProtocolViolation("no nonce found on a lane");
+        if (collected.length > MAX_BYTES_BEFORE_NONCE) throw new ProtocolViolation('no nonce found on a lane');
         return;
       }
-      if (at + nonce.length !== collected.length) throw new ProtocolViolation("bytes after the nonce on a lane");
+      if (at + nonce.length !== collected.length) throw new ProtocolViolation('bytes after the nonce on a lane');
       onFound(collected.subarray(0, at));
     },
   };

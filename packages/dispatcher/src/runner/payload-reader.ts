@@ -1,5 +1,5 @@
-import { isUtf8 } from "node:buffer";
-import { ProtocolViolation } from "./frame.ts";
+import { isUtf8 } from 'node:buffer';
+import { ProtocolViolation } from './frame.ts';
 
 /** Name, value, name, value …: a list of HTTP fields in the order of the message, as Node's `rawHeaders`. */
 export type RawHeaders = string[];
@@ -34,7 +34,7 @@ export class PayloadReader {
   latin1(): string {
     const bytes = this.u16();
     const at = this.#take(bytes);
-    return this.#payload.toString("latin1", at, at + bytes);
+    return this.#payload.toString('latin1', at, at + bytes);
   }
 
   /** @throws {ProtocolViolation} when it is longer than `maxBytes` or not UTF-8. */
@@ -42,8 +42,8 @@ export class PayloadReader {
     const bytes = this.u16();
     if (bytes > maxBytes) throw new ProtocolViolation(`text of ${bytes} bytes, at most ${maxBytes} are allowed`);
     const at = this.#take(bytes);
-    if (!isUtf8(this.#payload.subarray(at, at + bytes))) throw new ProtocolViolation("text is not UTF-8");
-    return this.#payload.toString("utf8", at, at + bytes);
+    if (!isUtf8(this.#payload.subarray(at, at + bytes))) throw new ProtocolViolation('text is not UTF-8');
+    return this.#payload.toString('utf8', at, at + bytes);
   }
 
   headers(): RawHeaders {
@@ -59,12 +59,12 @@ export class PayloadReader {
 
   /** @throws {ProtocolViolation} when bytes are left over. */
   finish(): void {
-    if (this.#offset !== this.#payload.length) throw new ProtocolViolation("payload longer than its fields");
+    if (this.#offset !== this.#payload.length) throw new ProtocolViolation('payload longer than its fields');
   }
 
   #take(bytes: number): number {
     const at = this.#offset;
-    if (at + bytes > this.#payload.length) throw new ProtocolViolation("payload shorter than its fields");
+    if (at + bytes > this.#payload.length) throw new ProtocolViolation('payload shorter than its fields');
     this.#offset = at + bytes;
     return at;
   }

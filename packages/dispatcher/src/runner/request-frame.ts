@@ -1,5 +1,5 @@
-import type { RawHeaders } from "./payload-reader.ts";
-import { FRAME_HEAD_BYTES, FrameType, writeFrameHead } from "./frame.ts";
+import type { RawHeaders } from './payload-reader.ts';
+import { FRAME_HEAD_BYTES, FrameType, writeFrameHead } from './frame.ts';
 
 /** The head of a request as the function will see it. */
 export type RequestHead = {
@@ -32,7 +32,7 @@ export function writeRequestFrame(target: Buffer, offset: number, stream: number
   at = writeText16(target, at, head.authority);
   target.writeUInt32LE(head.pathWithQuery.length, at);
   at += 4;
-  at += target.write(head.pathWithQuery, at, "latin1");
+  at += target.write(head.pathWithQuery, at, 'latin1');
   at = writeText16(target, at, head.remoteAddress);
   at = writeHeaders(target, at, head.headers);
   writeFrameHead(target, offset, FrameType.request, stream, at - offset - FRAME_HEAD_BYTES);
@@ -62,5 +62,5 @@ function writeHeaders(target: Buffer, offset: number, headers: RawHeaders): numb
 
 function writeText16(target: Buffer, offset: number, text: string): number {
   target.writeUInt16LE(text.length, offset);
-  return offset + 2 + target.write(text, offset + 2, "latin1");
+  return offset + 2 + target.write(text, offset + 2, 'latin1');
 }

@@ -1,6 +1,6 @@
-import { WORKER_OUTCOMES, type WorkerOutcome } from "../outcome/registry.ts";
-import { ProtocolViolation } from "./frame.ts";
-import { PayloadReader, type RawHeaders } from "./payload-reader.ts";
+import { WORKER_OUTCOMES, type WorkerOutcome } from '../outcome/registry.ts';
+import { ProtocolViolation } from './frame.ts';
+import { PayloadReader, type RawHeaders } from './payload-reader.ts';
 
 /** The head of a function's response, checked: it can be handed to Node's `writeHead` as it is. */
 export type ResponseHead = { status: number; headers: RawHeaders };
@@ -24,13 +24,13 @@ const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const INVALID_VALUE = /[^\t\x20-\x7e\x80-\xff]/;
 /** Fields that concern one connection only (RFC 9110 §7.6.1); Node's server sets its own. */
 const CONNECTION_FIELDS = new Set([
-  "connection",
-  "keep-alive",
-  "proxy-connection",
-  "transfer-encoding",
-  "upgrade",
-  "te",
-  "trailer",
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'transfer-encoding',
+  'upgrade',
+  'te',
+  'trailer',
 ]);
 
 /**
@@ -69,7 +69,7 @@ export function decodeDone(payload: Buffer): Done {
     worker: reader.u32(),
   };
   reader.finish();
-  if (!WORKER_OUTCOMES.has(done.outcome)) throw new ProtocolViolation("DONE with an outcome that a worker cannot know");
+  if (!WORKER_OUTCOMES.has(done.outcome)) throw new ProtocolViolation('DONE with an outcome that a worker cannot know');
   return done;
 }
 
@@ -92,8 +92,8 @@ function checkFields(fields: RawHeaders): RawHeaders {
   let dropped = false;
   for (let i = 0; i < fields.length; i += 2) {
     const name = fields[i]!;
-    if (!TOKEN.test(name)) throw new ProtocolViolation("response field name is not a token");
-    if (INVALID_VALUE.test(fields[i + 1]!)) throw new ProtocolViolation("response field value has control characters");
+    if (!TOKEN.test(name)) throw new ProtocolViolation('response field name is not a token');
+    if (INVALID_VALUE.test(fields[i + 1]!)) throw new ProtocolViolation('response field value has control characters');
     if (isReservedField(name)) dropped = true;
   }
   if (!dropped) return fields;
@@ -102,5 +102,5 @@ function checkFields(fields: RawHeaders): RawHeaders {
 
 /** Fields that a function does not set: those of the connection, and the platform's own, so that nobody takes its word for the platform's. */
 function isReservedField(name: string): boolean {
-  return isConnectionField(name) || ((name[0] === "x" || name[0] === "X") && /^x-playa-/i.test(name));
+  return isConnectionField(name) || ((name[0] === 'x' || name[0] === 'X') && /^x-playa-/i.test(name));
 }

@@ -1,9 +1,9 @@
-import { randomBytes } from "node:crypto";
-import type { Socket } from "node:net";
-import { encodeFrame, FrameType, ProtocolViolation } from "./frame.ts";
-import { createFrameDecoder } from "./frame-decoder.ts";
-import { Lane } from "./lane.ts";
-import type { StreamNumbers } from "./stream-numbers.ts";
+import { randomBytes } from 'node:crypto';
+import type { Socket } from 'node:net';
+import { encodeFrame, FrameType, ProtocolViolation } from './frame.ts';
+import { createFrameDecoder } from './frame-decoder.ts';
+import { Lane } from './lane.ts';
+import type { StreamNumbers } from './stream-numbers.ts';
 import {
   parseHello,
   parseLoaded,
@@ -14,7 +14,7 @@ import {
   type LoadedMessage,
   type LoadMessage,
   type RefusedMessage,
-} from "./control-messages.ts";
+} from './control-messages.ts';
 
 /** What a runner tells its owner. Each may be called at any time after the runner was made. */
 export type RunnerEvents = {
@@ -70,15 +70,15 @@ export class Runner {
     };
     this.lanes = deps.lanes.map((socket, index) => new Lane(index, socket, owner));
     const decoder = createFrameDecoder((type, stream, payload) => this.#receive(type, stream, payload));
-    this.#control.on("data", (chunk: Buffer) => {
+    this.#control.on('data', (chunk: Buffer) => {
       try {
         decoder.push(chunk);
       } catch (error) {
         this.fail(error instanceof Error ? error : new Error(String(error)));
       }
     });
-    this.#control.on("error", (error) => this.fail(error));
-    this.#control.on("close", () => this.fail(new Error("the runner ended")));
+    this.#control.on('error', (error) => this.fail(error));
+    this.#control.on('close', () => this.fail(new Error('the runner ended')));
     this.#control.resume();
   }
 
@@ -127,7 +127,7 @@ export class Runner {
   }
 
   #receive(type: number, stream: number, payload: Buffer): void {
-    if (stream !== 0) throw new ProtocolViolation("control frame with a stream number");
+    if (stream !== 0) throw new ProtocolViolation('control frame with a stream number');
     switch (type) {
       case FrameType.hello:
         return this.events.hello(parseHello(payload));
@@ -167,7 +167,7 @@ export class Runner {
     const nonce = randomBytes(32);
     const reason = ended.signal === 0 ? `exit status ${ended.status}` : `signal ${ended.signal}`;
     this.#unsynced.set(lane, 2);
-    this.#send(FrameType.resync, { lane: lane.index, nonce: nonce.toString("hex") });
+    this.#send(FrameType.resync, { lane: lane.index, nonce: nonce.toString('hex') });
     lane.resync(nonce, reason, () => this.#resynced(lane));
   }
 

@@ -1,4 +1,4 @@
-import { randomFillSync } from "node:crypto";
+import { randomFillSync } from 'node:crypto';
 
 /** Invocations that a lane can have open at once. */
 export const MAX_SLOTS = 1024;

@@ -1,8 +1,8 @@
-import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { Duplex } from "node:stream";
-import Fastify, { type FastifyInstance } from "fastify";
-import { INVOKE_PREFIX } from "../lifecycle/resolve-route.ts";
-import { OUTCOMES, type OutcomeCode } from "../outcome/registry.ts";
+import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import Fastify, { type FastifyInstance } from 'fastify';
+import { INVOKE_PREFIX } from '../lifecycle/resolve-route.ts';
+import { OUTCOMES, type OutcomeCode } from '../outcome/registry.ts';
 
 /** Answers one request to a function. */
 export type InvokeHandler = (request: IncomingMessage, response: ServerResponse) => void;
@@ -40,16 +40,16 @@ export function createServer(deps: { invoke: InvokeHandler; maxRequestHeaderByte
     logger: false,
   });
   fastify.setNotFoundHandler(async (_request, reply) => {
-    reply.code(404).type("application/problem+json");
-    return { type: "about:blank", title: "Not Found", status: 404, detail: `Functions are below ${INVOKE_PREFIX}.` };
+    reply.code(404).type('application/problem+json');
+    return { type: 'about:blank', title: 'Not Found', status: 404, detail: `Functions are below ${INVOKE_PREFIX}.` };
   });
   return fastify;
 }
 
 function listenForErrors(server: Server): Server {
   // What Node could not parse never becomes a request.
-  server.on("clientError", (error: NodeJS.ErrnoException, socket: Duplex) => {
-    if (error.code === "ECONNRESET" || !socket.writable) return void socket.destroy();
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
+    if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
     const code = malformedCode(error.code);
     const { status, title, remedy } = OUTCOMES[code];
     const body = `${JSON.stringify({ type: `urn:playa:outcome:${code}`, title, status, detail: remedy, code })}\n`;
@@ -62,7 +62,7 @@ function listenForErrors(server: Server): Server {
 }
 
 function malformedCode(code: string | undefined): OutcomeCode {
-  if (code === "HPE_HEADER_OVERFLOW") return "request_header_too_large";
-  if (code === "ERR_HTTP_REQUEST_TIMEOUT") return "request_timeout";
-  return "request_invalid";
+  if (code === 'HPE_HEADER_OVERFLOW') return 'request_header_too_large';
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return 'request_timeout';
+  return 'request_invalid';
 }

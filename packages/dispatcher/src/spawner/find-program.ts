@@ -1,15 +1,15 @@
-import { accessSync, constants, statSync } from "node:fs";
-import { delimiter, join, resolve } from "node:path";
+import { accessSync, constants, statSync } from 'node:fs';
+import { delimiter, join, resolve } from 'node:path';
 
 /**
  * The path of a program: as it is where it holds a slash, else the first executable of that name in `searchPath`.
  * @returns `undefined` when there is none.
  */
 export function findProgram(name: string, searchPath: string | undefined): string | undefined {
-  if (name.includes("/")) return isExecutable(name) ? resolve(name) : undefined;
-  return (searchPath ?? "")
+  if (name.includes('/')) return isExecutable(name) ? resolve(name) : undefined;
+  return (searchPath ?? '')
     .split(delimiter)
-    .filter((folder) => folder !== "")
+    .filter((folder) => folder !== '')
     .map((folder) => join(folder, name))
     .find(isExecutable);
 }

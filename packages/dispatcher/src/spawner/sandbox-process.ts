@@ -1,10 +1,10 @@
-import { spawn, type ChildProcess } from "node:child_process";
-import { closeSync, mkdirSync, openSync, rmSync } from "node:fs";
-import { connect, type Socket } from "node:net";
-import { join } from "node:path";
-import type { Readable } from "node:stream";
-import { CONTROL_FD, sandboxArguments } from "./sandbox-command.ts";
-import { CONNECTION_HEAD_BYTES, CONNECTION_TOKEN_BYTES } from "./spawner-messages.ts";
+import { spawn, type ChildProcess } from 'node:child_process';
+import { closeSync, mkdirSync, openSync, rmSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { CONTROL_FD, sandboxArguments } from './sandbox-command.ts';
+import { CONNECTION_HEAD_BYTES, CONNECTION_TOKEN_BYTES } from './spawner-messages.ts';
 
 /** How a sandbox ended. */
 export type SandboxExit = { code: number | null; signal: string | null; stderr: string };
@@ -45,9 +45,9 @@ export function startSandbox(request: SandboxRequest): SandboxProcess {
     // (https://github.com/containers/bubblewrap/issues/633). After the end the number may be somebody else's.
     if (innerPid === undefined || ended) return;
     try {
-      process.kill(innerPid, "SIGKILL");
+      process.kill(innerPid, 'SIGKILL');
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
     }
   };
 
@@ -59,7 +59,7 @@ export function startSandbox(request: SandboxRequest): SandboxProcess {
       mkdirSync(directory, { mode: 0o711 });
       for (let index = 0; index <= request.lanes; index++) sockets.push(openSocket(request, index));
       await Promise.all(sockets.map(connected));
-      if (killed) return { code: null, signal: "SIGKILL", stderr: "" };
+      if (killed) return { code: null, signal: 'SIGKILL', stderr: '' };
       const child = spawnBubblewrap(request, directory, sockets);
       return await supervise(child, request, (pid) => {
         innerPid = pid;
@@ -91,11 +91,11 @@ function openSocket(request: SandboxRequest, index: number): Socket {
 
 function connected(socket: Socket): Promise<void> {
   return new Promise((resolve, reject) => {
-    socket.once("error", reject);
+    socket.once('error', reject);
     // An empty write behind the head: called back when the head is with the kernel.
-    socket.write("", () => {
-      socket.off("error", reject);
-      socket.on("error", () => socket.destroy());
+    socket.write('', () => {
+      socket.off('error', reject);
+      socket.on('error', () => socket.destroy());
       resolve();
     });
   });
@@ -106,12 +106,12 @@ function spawnBubblewrap(request: SandboxRequest, directory: string, sockets: So
   const filterFd = infoFd + 1;
   const owner = request.uid === undefined ? {} : { uid: request.uid, gid: request.uid };
   // Opened for each sandbox: a shared descriptor would share its offset, and the second sandbox would read nothing.
-  const filter = openSync(request.seccompFilter, "r");
+  const filter = openSync(request.seccompFilter, 'r');
   try {
     return spawn(
       request.bubblewrap,
       sandboxArguments({ runner: request.runner, inputDirectory: directory, lanes: request.lanes, infoFd, filterFd }),
-      { stdio: ["ignore", "ignore", "pipe", ...sockets, "pipe", filter], env: {}, cwd: "/", ...owner },
+      { stdio: ['ignore', 'ignore', 'pipe', ...sockets, 'pipe', filter], env: {}, cwd: '/', ...owner },
     );
   } finally {
     closeSync(filter);
@@ -125,22 +125,22 @@ function supervise(
   onInnerPid: (pid: number) => void,
 ): Promise<SandboxExit> {
   return new Promise((resolve) => {
-    let stderr = "";
-    let info = "";
-    child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+    let stderr = '';
+    let info = '';
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       stderr = (stderr + text).slice(-STDERR_LIMIT_BYTES);
     });
     const infoPipe = child.stdio.at(-2) as Readable | null;
-    infoPipe?.setEncoding("utf8").on("data", (text: string) => {
+    infoPipe?.setEncoding('utf8').on('data', (text: string) => {
       info += text;
       const pid = /"child-pid"\s*:\s*(\d+)/.exec(info)?.[1];
-      if (pid === undefined || !info.includes("}")) return;
+      if (pid === undefined || !info.includes('}')) return;
       onInnerPid(Number(pid));
       request.onStarted(Number(pid));
       infoPipe.destroy();
     });
-    child.once("error", (error) => resolve({ code: null, signal: null, stderr: error.message }));
+    child.once('error', (error) => resolve({ code: null, signal: null, stderr: error.message }));
     // Bubblewrap ends after everything in its process-id namespace, so nothing holds the pipes any longer.
-    child.once("close", (code, signal) => resolve({ code, signal, stderr }));
+    child.once('close', (code, signal) => resolve({ code, signal, stderr }));
   });
 }

@@ -12,72 +12,72 @@ type SystemCall = readonly [name: string, x64: number | undefined, arm64: number
 /** Answered with EPERM. */
 const DENIED: readonly SystemCall[] = [
   // Every way to a socket: runners get theirs when they start. Also those that have no network namespace, as AF_VSOCK and AF_NETLINK.
-  ["socket", 41, 198],
-  ["socketpair", 53, 199],
-  ["connect", 42, 203],
-  ["bind", 49, 200],
-  ["listen", 50, 201],
-  ["accept", 43, 202],
-  ["accept4", 288, 242],
+  ['socket', 41, 198],
+  ['socketpair', 53, 199],
+  ['connect', 42, 203],
+  ['bind', 49, 200],
+  ['listen', 50, 201],
+  ['accept', 43, 202],
+  ['accept4', 288, 242],
   // Other processes.
-  ["ptrace", 101, 117],
-  ["process_vm_readv", 310, 270],
-  ["process_vm_writev", 311, 271],
-  ["pidfd_getfd", 438, 438],
-  ["kcmp", 312, 272],
+  ['ptrace', 101, 117],
+  ['process_vm_readv', 310, 270],
+  ['process_vm_writev', 311, 271],
+  ['pidfd_getfd', 438, 438],
+  ['kcmp', 312, 272],
   // Namespaces and mounts.
-  ["unshare", 272, 97],
-  ["setns", 308, 268],
-  ["mount", 165, 40],
-  ["umount2", 166, 39],
-  ["pivot_root", 155, 41],
-  ["chroot", 161, 51],
-  ["move_mount", 429, 429],
-  ["open_tree", 428, 428],
-  ["fsopen", 430, 430],
-  ["fsconfig", 431, 431],
-  ["fsmount", 432, 432],
-  ["fspick", 433, 433],
-  ["mount_setattr", 442, 442],
-  ["name_to_handle_at", 303, 264],
-  ["open_by_handle_at", 304, 265],
+  ['unshare', 272, 97],
+  ['setns', 308, 268],
+  ['mount', 165, 40],
+  ['umount2', 166, 39],
+  ['pivot_root', 155, 41],
+  ['chroot', 161, 51],
+  ['move_mount', 429, 429],
+  ['open_tree', 428, 428],
+  ['fsopen', 430, 430],
+  ['fsconfig', 431, 431],
+  ['fsmount', 432, 432],
+  ['fspick', 433, 433],
+  ['mount_setattr', 442, 442],
+  ['name_to_handle_at', 303, 264],
+  ['open_by_handle_at', 304, 265],
   // Large and young parts of the kernel.
-  ["bpf", 321, 280],
-  ["perf_event_open", 298, 241],
-  ["userfaultfd", 323, 282],
-  ["io_uring_setup", 425, 425],
-  ["io_uring_enter", 426, 426],
-  ["io_uring_register", 427, 427],
-  ["keyctl", 250, 219],
-  ["add_key", 248, 217],
-  ["request_key", 249, 218],
-  ["fanotify_init", 300, 262],
-  ["memfd_secret", 447, 447],
+  ['bpf', 321, 280],
+  ['perf_event_open', 298, 241],
+  ['userfaultfd', 323, 282],
+  ['io_uring_setup', 425, 425],
+  ['io_uring_enter', 426, 426],
+  ['io_uring_register', 427, 427],
+  ['keyctl', 250, 219],
+  ['add_key', 248, 217],
+  ['request_key', 249, 218],
+  ['fanotify_init', 300, 262],
+  ['memfd_secret', 447, 447],
   // The machine.
-  ["kexec_load", 246, 104],
-  ["kexec_file_load", 320, 294],
-  ["init_module", 175, 105],
-  ["finit_module", 313, 273],
-  ["delete_module", 176, 106],
-  ["reboot", 169, 142],
-  ["swapon", 167, 224],
-  ["swapoff", 168, 225],
-  ["syslog", 103, 116],
-  ["acct", 163, 89],
-  ["quotactl", 179, 60],
-  ["personality", 135, 92],
-  ["iopl", 172, undefined],
-  ["ioperm", 173, undefined],
-  ["modify_ldt", 154, undefined],
-  ["settimeofday", 164, 170],
-  ["clock_settime", 227, 112],
-  ["adjtimex", 159, 171],
-  ["clock_adjtime", 305, 266],
+  ['kexec_load', 246, 104],
+  ['kexec_file_load', 320, 294],
+  ['init_module', 175, 105],
+  ['finit_module', 313, 273],
+  ['delete_module', 176, 106],
+  ['reboot', 169, 142],
+  ['swapon', 167, 224],
+  ['swapoff', 168, 225],
+  ['syslog', 103, 116],
+  ['acct', 163, 89],
+  ['quotactl', 179, 60],
+  ['personality', 135, 92],
+  ['iopl', 172, undefined],
+  ['ioperm', 173, undefined],
+  ['modify_ldt', 154, undefined],
+  ['settimeofday', 164, 170],
+  ['clock_settime', 227, 112],
+  ['adjtimex', 159, 171],
+  ['clock_adjtime', 305, 266],
 ];
 
-const CLONE: SystemCall = ["clone", 56, 220];
+const CLONE: SystemCall = ['clone', 56, 220];
 /** Its flags lie in memory, where a filter cannot look; without it the C library uses `clone`. */
-const CLONE3: SystemCall = ["clone3", 435, 435];
+const CLONE3: SystemCall = ['clone3', 435, 435];
 
 /** All `CLONE_NEW…` flags of `clone` (linux/sched.h): a new namespace of any kind. */
 const NAMESPACE_FLAGS = 0x7e02_0080;
@@ -110,17 +110,17 @@ type Instruction = [code: number, jumpTrue: number, jumpFalse: number, value: nu
  * @throws {RangeError} for an architecture that has no table here.
  */
 export function seccompFilter(architecture: string): Buffer {
-  if (architecture !== "x64" && architecture !== "arm64") {
+  if (architecture !== 'x64' && architecture !== 'arm64') {
     throw new RangeError(`there is no seccomp filter for ${architecture}`);
   }
-  const number = (call: SystemCall): number | undefined => (architecture === "x64" ? call[1] : call[2]);
+  const number = (call: SystemCall): number | undefined => (architecture === 'x64' ? call[1] : call[2]);
   const program: Instruction[] = [
     [LOAD_WORD, 0, 0, ARCH_AT],
     [JUMP_EQUAL, 1, 0, AUDIT_ARCH[architecture]],
     [RETURN, 0, 0, RET_KILL_PROCESS],
     [LOAD_WORD, 0, 0, NUMBER_AT],
   ];
-  if (architecture === "x64") {
+  if (architecture === 'x64') {
     program.push([JUMP_GREATER_OR_EQUAL, 0, 1, X32_BIT], [RETURN, 0, 0, RET_KILL_PROCESS]);
   }
   program.push([JUMP_EQUAL, 0, 1, number(CLONE3)!], [RETURN, 0, 0, RET_ERRNO | ENOSYS]);

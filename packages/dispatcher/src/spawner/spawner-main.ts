@@ -4,18 +4,18 @@
  *
  * It outlives the dispatcher by as long as it takes to kill what it started and to remove the run folder.
  */
-import { rmdirSync, rmSync } from "node:fs";
-import { dirname } from "node:path";
-import { startSandbox, type SandboxProcess } from "./sandbox-process.ts";
-import type { SpawnerEvent, SpawnerRequest } from "./spawner-messages.ts";
+import { rmdirSync, rmSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { startSandbox, type SandboxProcess } from './sandbox-process.ts';
+import type { SpawnerEvent, SpawnerRequest } from './spawner-messages.ts';
 
-type Configuration = Extract<SpawnerRequest, { type: "configure" }>;
+type Configuration = Extract<SpawnerRequest, { type: 'configure' }>;
 
-process.title = "playa: spawner";
+process.title = 'playa: spawner';
 // The dispatcher decides when sandboxes end; a Ctrl-C in the terminal reaches the whole process group.
-process.on("SIGINT", () => undefined);
-process.on("SIGTERM", () => undefined);
-process.on("SIGHUP", () => undefined);
+process.on('SIGINT', () => undefined);
+process.on('SIGTERM', () => undefined);
+process.on('SIGHUP', () => undefined);
 
 const sandboxes = new Map<number, SandboxProcess>();
 let configuration: Configuration | undefined;
@@ -25,22 +25,22 @@ const tell = (event: SpawnerEvent): void => {
   if (process.connected) process.send?.(event, undefined, undefined, () => undefined);
 };
 
-const start = (settings: Configuration, request: Extract<SpawnerRequest, { type: "start" }>): void => {
+const start = (settings: Configuration, request: Extract<SpawnerRequest, { type: 'start' }>): void => {
   const { id, lanes, uid } = request;
   const sandbox = startSandbox({
     id,
     lanes,
     uid,
     address: settings.address,
-    token: Buffer.from(settings.token, "hex"),
+    token: Buffer.from(settings.token, 'hex'),
     runDirectory: settings.runDirectory,
     ...settings.programs,
-    onStarted: (pid) => tell({ type: "started", id, pid }),
+    onStarted: (pid) => tell({ type: 'started', id, pid }),
   });
   sandboxes.set(id, sandbox);
   void sandbox.exited.then((exit) => {
     sandboxes.delete(id);
-    tell({ type: "exited", id, ...exit });
+    tell({ type: 'exited', id, ...exit });
   });
 };
 
@@ -51,17 +51,17 @@ const removeFolders = (runDirectory: string): void => {
     rmdirSync(dirname(runDirectory));
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code !== "ENOTEMPTY" && code !== "ENOENT") throw error;
+    if (code !== 'ENOTEMPTY' && code !== 'ENOENT') throw error;
   }
 };
 
-process.on("message", (request: SpawnerRequest) => {
-  if (request.type === "configure") configuration = request;
-  else if (request.type === "kill") sandboxes.get(request.id)?.kill();
+process.on('message', (request: SpawnerRequest) => {
+  if (request.type === 'configure') configuration = request;
+  else if (request.type === 'kill') sandboxes.get(request.id)?.kill();
   else if (configuration !== undefined) start(configuration, request);
 });
 
-process.on("disconnect", () => {
+process.on('disconnect', () => {
   void (async () => {
     for (const sandbox of sandboxes.values()) sandbox.kill();
     await Promise.all([...sandboxes.values()].map((sandbox) => sandbox.exited));

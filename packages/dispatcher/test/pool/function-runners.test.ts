@@ -1,20 +1,23 @@
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { FunctionRunners, type Lease, type RunnerScale } from "../../src/pool/function-runners.ts";
-import { createRunnerBudget, type RunnerBudget } from "../../src/pool/runner-budget.ts";
-import type { ResponseSink } from "../../src/runner/invocation-stream.ts";
-import { scriptedPool, type ScriptedPool } from "./scripted-pool.ts";
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { FunctionRunners, type Lease, type RunnerScale } from '../../src/pool/function-runners.ts';
+import { createRunnerBudget, type RunnerBudget } from '../../src/pool/runner-budget.ts';
+import type { ResponseSink } from '../../src/runner/invocation-stream.ts';
+import { scriptedPool, type ScriptedPool } from './scripted-pool.ts';
 
-const HEAD = { method: "GET", scheme: "http", authority: "a", pathWithQuery: "/", remoteAddress: "", headers: [] };
+const HEAD = { method: 'GET', scheme: 'http', authority: 'a', pathWithQuery: '/', remoteAddress: '', headers: [] };
 
 let scripted: ScriptedPool;
 beforeEach(() => (scripted = scriptedPool(4)));
 afterEach(() => scripted.close());
 
-function open(scale: Partial<RunnerScale> = {}, budget: RunnerBudget = createRunnerBudget(10, () => 0)): FunctionRunners {
+function open(
+  scale: Partial<RunnerScale> = {},
+  budget: RunnerBudget = createRunnerBudget(10, () => 0),
+): FunctionRunners {
   return new FunctionRunners({
     artifact: scripted.artifact,
     plan: {
-      kind: "component",
+      kind: 'component',
       fuel: 1,
       wallMs: 1000,
       memoryBytes: 1,
@@ -40,7 +43,7 @@ function open(scale: Partial<RunnerScale> = {}, budget: RunnerBudget = createRun
 
 const lend = async (runners: FunctionRunners): Promise<Lease> => {
   const lent = runners.lend();
-  return "leave" in lent ? await lent.lease : lent;
+  return 'leave' in lent ? await lent.lease : lent;
 };
 
 /** Sends a request on the lease; resolves when it was answered. */
@@ -62,8 +65,8 @@ function send(lease: Lease): Promise<void> {
   return promise;
 }
 
-describe("FunctionRunners", () => {
-  test("two requests that waited for the same runner get different workers", async () => {
+describe('FunctionRunners', () => {
+  test('two requests that waited for the same runner get different workers', async () => {
     const runners = open();
     const waiting = [lend(runners), lend(runners), lend(runners)];
     const lanes = (await Promise.all(waiting)).map(({ lane }) => lane.index);
@@ -71,7 +74,7 @@ describe("FunctionRunners", () => {
     expect(scripted.runners).toHaveLength(1);
   });
 
-  test("a worker gets its one request; the lane is lent again when its successor has started", async () => {
+  test('a worker gets its one request; the lane is lent again when its successor has started', async () => {
     const runners = open({ lanesPerRunner: 1 });
     const first = await lend(runners);
     const answered = send(first);
@@ -85,7 +88,7 @@ describe("FunctionRunners", () => {
     expect(lease.lane.worker).toBe(2);
   });
 
-  test("a sandbox for one request is not lent again, though its supervisor has the next worker ready", async () => {
+  test('a sandbox for one request is not lent again, though its supervisor has the next worker ready', async () => {
     const runners = open({ lanesPerRunner: 1, runnersPerFunction: 4, oneRequestPerRunner: true });
     const first = await lend(runners);
     const answered = send(first);
@@ -99,7 +102,7 @@ describe("FunctionRunners", () => {
     expect(scripted.runners[0]!.killed()).toBe(true);
   });
 
-  test("a lease that was not used leaves the worker to the next request", async () => {
+  test('a lease that was not used leaves the worker to the next request', async () => {
     const runners = open({ lanesPerRunner: 1 });
     const first = await lend(runners);
     first.giveBack();
@@ -112,39 +115,39 @@ describe("FunctionRunners", () => {
     expect(second.lane.worker).toBeLessThanOrEqual(2);
   });
 
-  test("grows to further runners when all lanes are busy, and not beyond its share", async () => {
+  test('grows to further runners when all lanes are busy, and not beyond its share', async () => {
     const runners = open({ lanesPerRunner: 2, runnersPerFunction: 2 });
     const leases = await Promise.all(Array.from({ length: 4 }, () => lend(runners)));
     expect(new Set(leases.map(({ bound }) => bound)).size).toBe(2);
     const fifth = runners.lend();
-    expect("leave" in fifth).toBe(true);
+    expect('leave' in fifth).toBe(true);
     expect(scripted.runners).toHaveLength(2);
-    if ("leave" in fifth) {
-      fifth.leave(new Error("gone"));
-      await expect(fifth.lease).rejects.toThrow("gone");
+    if ('leave' in fifth) {
+      fifth.leave(new Error('gone'));
+      await expect(fifth.lease).rejects.toThrow('gone');
     }
   });
 
-  test("a full queue is refused at once, with the time to wait", async () => {
+  test('a full queue is refused at once, with the time to wait', async () => {
     const runners = open({ lanesPerRunner: 1, queueLength: 1 });
     await lend(runners);
     const waiting = runners.lend();
     expect(() => runners.lend()).toThrow(
-      expect.objectContaining({ code: "queue_full", reason: "length", retryAfterS: 1 }),
+      expect.objectContaining({ code: 'queue_full', reason: 'length', retryAfterS: 1 }),
     );
-    if ("leave" in waiting) {
-      waiting.leave(new Error("gone"));
-      await expect(waiting.lease).rejects.toThrow("gone");
+    if ('leave' in waiting) {
+      waiting.leave(new Error('gone'));
+      await expect(waiting.lease).rejects.toThrow('gone');
     }
   });
 
-  test("who waits for too long is told so", async () => {
+  test('who waits for too long is told so', async () => {
     const runners = open({ lanesPerRunner: 1, queueWaitMs: 500 });
     await lend(runners);
-    await expect(lend(runners)).rejects.toMatchObject({ code: "queue_full", reason: "wait" });
+    await expect(lend(runners)).rejects.toMatchObject({ code: 'queue_full', reason: 'wait' });
   });
 
-  test("sandboxes serve one request each and end", async () => {
+  test('sandboxes serve one request each and end', async () => {
     const runners = open({ oneRequestPerRunner: true, lanesPerRunner: 1, runnersPerFunction: 10 });
     const leases = await Promise.all([lend(runners), lend(runners), lend(runners)]);
     expect(scripted.runners).toHaveLength(3);
@@ -153,18 +156,18 @@ describe("FunctionRunners", () => {
     expect(runners.empty).toBe(true);
   });
 
-  test("a refused artifact is refused to all that wait, and to the next without another sandbox", async () => {
+  test('a refused artifact is refused to all that wait, and to the next without another sandbox', async () => {
     const runners = open();
     const lease = await lend(runners);
     const lost = send(lease);
     scripted.runners[0]!.refuse();
-    await expect(lost).rejects.toThrow("it exports nothing");
-    expect(lease.bound.refusal).toMatchObject({ code: "artifact_refused", reason: "world" });
-    expect(() => runners.lend()).toThrow(expect.objectContaining({ reason: "world" }));
+    await expect(lost).rejects.toThrow('it exports nothing');
+    expect(lease.bound.refusal).toMatchObject({ code: 'artifact_refused', reason: 'world' });
+    expect(() => runners.lend()).toThrow(expect.objectContaining({ reason: 'world' }));
     expect(scripted.runners).toHaveLength(1);
   });
 
-  test("a function without a place takes that of the one that is idle, and waits for one that is busy", async () => {
+  test('a function without a place takes that of the one that is idle, and waits for one that is busy', async () => {
     const budget = createRunnerBudget(1, () => 0);
     const one = open({}, budget);
     const two = open({}, budget);
@@ -177,7 +180,7 @@ describe("FunctionRunners", () => {
     expect(one.empty).toBe(true);
   });
 
-  test("a replaced version ends its idle runners at once and the busy ones afterwards", async () => {
+  test('a replaced version ends its idle runners at once and the busy ones afterwards', async () => {
     const runners = open({ lanesPerRunner: 1, runnersPerFunction: 2 });
     const [busy, idle] = await Promise.all([lend(runners), lend(runners)]);
     idle!.giveBack();
@@ -188,13 +191,13 @@ describe("FunctionRunners", () => {
     expect(killed()).toEqual([true, true]);
   });
 
-  test("the death of a runner lets others grow in its place", async () => {
+  test('the death of a runner lets others grow in its place', async () => {
     const runners = open({ lanesPerRunner: 1 });
     const lease = await lend(runners);
     const lost = send(lease);
     const waiting = lend(runners);
-    scripted.runners[0]!.runner.fail(new Error("killed"));
-    await expect(lost).rejects.toThrow("killed");
+    scripted.runners[0]!.runner.fail(new Error('killed'));
+    await expect(lost).rejects.toThrow('killed');
     await waiting;
     expect(scripted.runners).toHaveLength(2);
   });

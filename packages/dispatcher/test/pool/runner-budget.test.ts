@@ -1,8 +1,8 @@
-import { describe, expect, test } from "vitest";
-import { createRunnerBudget, type BudgetedRunner } from "../../src/pool/runner-budget.ts";
+import { describe, expect, test } from 'vitest';
+import { createRunnerBudget, type BudgetedRunner } from '../../src/pool/runner-budget.ts';
 
-describe("createRunnerBudget", () => {
-  test("ends the runner that has been idle for longest when all places are taken", () => {
+describe('createRunnerBudget', () => {
+  test('ends the runner that has been idle for longest when all places are taken', () => {
     const budget = createRunnerBudget(2, () => 100);
     const ended: string[] = [];
     const runner = (name: string, idleSinceMs: number | undefined): BudgetedRunner => {
@@ -15,21 +15,24 @@ describe("createRunnerBudget", () => {
       };
       return self;
     };
-    for (const [name, idle] of [["newer", 50], ["older", 10]] as const) {
+    for (const [name, idle] of [
+      ['newer', 50],
+      ['older', 10],
+    ] as const) {
       expect(budget.tryTake()).toBe(true);
       budget.add(runner(name, idle));
     }
     expect(budget.tryTake()).toBe(true);
-    expect(ended).toEqual(["older"]);
-    budget.add(runner("busy", undefined));
+    expect(ended).toEqual(['older']);
+    budget.add(runner('busy', undefined));
     expect(budget.tryTake()).toBe(true);
-    expect(ended).toEqual(["older", "newer"]);
-    budget.add(runner("busy too", undefined));
+    expect(ended).toEqual(['older', 'newer']);
+    budget.add(runner('busy too', undefined));
     expect(budget.tryTake()).toBe(false);
     expect(budget.taken()).toBe(2);
   });
 
-  test("calls whoever waited first when a place comes free, once", () => {
+  test('calls whoever waited first when a place comes free, once', () => {
     const budget = createRunnerBudget(1, () => 0);
     expect(budget.tryTake()).toBe(true);
     expect(budget.tryTake()).toBe(false);
@@ -47,7 +50,7 @@ describe("createRunnerBudget", () => {
     expect(called).toEqual([1, 2]);
   });
 
-  test("who waited and wants no place any more leaves it to the next", () => {
+  test('who waited and wants no place any more leaves it to the next', () => {
     const budget = createRunnerBudget(1, () => 0);
     budget.tryTake();
     const called: number[] = [];
@@ -63,7 +66,7 @@ describe("createRunnerBudget", () => {
     expect(called).toEqual([1, 2, 3]);
   });
 
-  test("a runner gives its place back once, however often it is told to end", () => {
+  test('a runner gives its place back once, however often it is told to end', () => {
     const budget = createRunnerBudget(2, () => 0);
     budget.tryTake();
     const runner: BudgetedRunner = { idleSinceMs: () => 0, retire: () => budget.giveBack(runner) };
@@ -74,7 +77,7 @@ describe("createRunnerBudget", () => {
     expect(budget.taken()).toBe(1);
   });
 
-  test("reaps what has been idle for longer than allowed", () => {
+  test('reaps what has been idle for longer than allowed', () => {
     const budget = createRunnerBudget(3, () => 1000);
     const ended: number[] = [];
     for (const idleSinceMs of [100, 899, 950]) {

@@ -1,14 +1,14 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import type { Socket } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import type { Artifact } from "../../src/artifacts/artifact.ts";
-import type { PooledRunner, RunnerPool } from "../../src/pool/runner-pool.ts";
-import { encodeFrame, FrameType } from "../../src/runner/frame.ts";
-import { createFrameDecoder } from "../../src/runner/frame-decoder.ts";
-import { Runner } from "../../src/runner/runner.ts";
-import { createStreamNumbers } from "../../src/runner/stream-numbers.ts";
-import { socketPair } from "../runner/socket-pair.ts";
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Artifact } from '../../src/artifacts/artifact.ts';
+import type { PooledRunner, RunnerPool } from '../../src/pool/runner-pool.ts';
+import { encodeFrame, FrameType } from '../../src/runner/frame.ts';
+import { createFrameDecoder } from '../../src/runner/frame-decoder.ts';
+import { Runner } from '../../src/runner/runner.ts';
+import { createStreamNumbers } from '../../src/runner/stream-numbers.ts';
+import { socketPair } from '../runner/socket-pair.ts';
 
 /** The runner's side of the sockets, played by a test: it starts workers when asked to, and ends them when told to. */
 export type ScriptedRunner = {
@@ -33,13 +33,13 @@ export type ScriptedPool = {
 };
 
 export function scriptedPool(lanes: number): ScriptedPool {
-  const folder = mkdtempSync(join(tmpdir(), "playa-pool-"));
-  const path = join(folder, "artifact");
-  writeFileSync(path, "");
+  const folder = mkdtempSync(join(tmpdir(), 'playa-pool-'));
+  const path = join(folder, 'artifact');
+  writeFileSync(path, '');
   const runners: ScriptedRunner[] = [];
   let checks: (() => void)[] = [];
   const check = (): void => checks.forEach((each) => each());
-  const artifact = { name: "f", path, manifest: { kind: "component" } } as unknown as Artifact;
+  const artifact = { name: 'f', path, manifest: { kind: 'component' } } as unknown as Artifact;
   const pool: RunnerPool = {
     warm: () => Promise.resolve(),
     state: () => ({ ready: 0, starting: 0, lastFailure: undefined }),
@@ -65,7 +65,7 @@ export function scriptedPool(lanes: number): ScriptedPool {
         look();
       }),
     close: () => {
-      for (const { runner } of runners) runner.fail(new Error("the test is over"));
+      for (const { runner } of runners) runner.fail(new Error('the test is over'));
       rmSync(folder, { recursive: true });
     },
   };
@@ -80,7 +80,7 @@ async function startScripted(
   const pairs = await Promise.all(Array.from({ length: laneCount + 1 }, () => socketPair()));
   const [control, ...lanes] = pairs.map(([mine]) => mine) as [Socket, ...Socket[]];
   const [theirControl, ...theirLanes] = pairs.map(([, theirs]) => theirs) as [Socket, ...Socket[]];
-  for (const socket of [control, ...lanes]) socket.on("error", () => undefined);
+  for (const socket of [control, ...lanes]) socket.on('error', () => undefined);
   let killed = false;
   let worker = 0;
   const requests: number[] = [];
@@ -96,14 +96,14 @@ async function startScripted(
   const controlDecoder = createFrameDecoder((type, _stream, payload) => {
     const message = JSON.parse(payload.toString()) as { lanes: number[]; lane: number };
     if (type === FrameType.load) {
-      tell(FrameType.loaded, { world: "http-0.2", loadUs: 1 });
+      tell(FrameType.loaded, { world: 'http-0.2', loadUs: 1 });
       // As the runner does: it says nothing of the start of the lanes that LOAD names.
       for (const lane of message.lanes) workers.set(lane, ++worker);
     }
     if (type === FrameType.worker) start(message.lane);
     check();
   });
-  control.on("data", (chunk: Buffer) => controlDecoder.push(chunk));
+  control.on('data', (chunk: Buffer) => controlDecoder.push(chunk));
   lanes.forEach((socket, lane) => {
     const decoder = createFrameDecoder((type, stream) => {
       if (type === FrameType.request) {
@@ -112,7 +112,7 @@ async function startScripted(
       }
       check();
     });
-    socket.on("data", (chunk: Buffer) => decoder.push(chunk));
+    socket.on('data', (chunk: Buffer) => decoder.push(chunk));
   });
   const runner = new Runner({
     id,
@@ -136,19 +136,19 @@ async function startScripted(
     runner,
     requests,
     killed: () => killed,
-    refuse: () => tell(FrameType.refused, { reason: "world", detail: "it exports nothing" }),
+    refuse: () => tell(FrameType.refused, { reason: 'world', detail: 'it exports nothing' }),
     finish: (lane) => {
       const stream = open.get(lane)!;
       open.delete(lane);
       const head = encodeFrame(FrameType.response, stream, Buffer.from([200, 0, 0, 0]));
       const end = encodeFrame(FrameType.end, stream, Buffer.from([0, 0]));
-      const done = Buffer.concat([Buffer.from([2, 0]), Buffer.from("ok"), Buffer.alloc(2 + 36)]);
+      const done = Buffer.concat([Buffer.from([2, 0]), Buffer.from('ok'), Buffer.alloc(2 + 36)]);
       lanes[lane]!.write(Buffer.concat([head, end, encodeFrame(FrameType.done, stream, done)]));
       const ended = { worker: workers.get(lane)!, status: 0, signal: 0, cpuUs: 1, maxRssKb: 1 };
       start(lane, { ended });
     },
   };
-  return { pooled: { runner, directory: makeInput(folder, id), exited: Promise.resolve("") }, scripted };
+  return { pooled: { runner, directory: makeInput(folder, id), exited: Promise.resolve('') }, scripted };
 }
 
 function makeInput(folder: string, id: number): string {

@@ -1,20 +1,22 @@
-import { describe, expect, test } from "vitest";
-import { encodeFrame, FRAME_HEAD_BYTES, MAX_PAYLOAD_BYTES, ProtocolViolation } from "../../src/runner/frame.ts";
-import { createFrameDecoder } from "../../src/runner/frame-decoder.ts";
-import { createRandom } from "../random.ts";
+import { describe, expect, test } from 'vitest';
+import { encodeFrame, FRAME_HEAD_BYTES, MAX_PAYLOAD_BYTES, ProtocolViolation } from '../../src/runner/frame.ts';
+import { createFrameDecoder } from '../../src/runner/frame-decoder.ts';
+import { createRandom } from '../random.ts';
 
 type Seen = { type: number; stream: number; payload: Buffer };
 
 function decodeAll(chunks: Buffer[]): { frames: Seen[]; pending: number } {
   const frames: Seen[] = [];
-  const decoder = createFrameDecoder((type, stream, payload) => frames.push({ type, stream, payload: Buffer.from(payload) }));
+  const decoder = createFrameDecoder((type, stream, payload) =>
+    frames.push({ type, stream, payload: Buffer.from(payload) }),
+  );
   for (const chunk of chunks) decoder.push(chunk);
   return { frames, pending: decoder.pendingBytes() };
 }
 
 function cut(bytes: Buffer, random: (below: number) => number, longest: number): Buffer[] {
   const chunks: Buffer[] = [];
-  for (let at = 0; at < bytes.length; ) {
+  for (let at = 0; at < bytes.length;) {
     const length = 1 + random(longest);
     chunks.push(bytes.subarray(at, at + length));
     at += length;
@@ -22,8 +24,8 @@ function cut(bytes: Buffer, random: (below: number) => number, longest: number):
   return chunks;
 }
 
-describe("createFrameDecoder", () => {
-  test("gives back what was encoded, however it was cut", () => {
+describe('createFrameDecoder', () => {
+  test('gives back what was encoded, however it was cut', () => {
     const random = createRandom(1);
     for (let round = 0; round < 200; round++) {
       const frames = Array.from({ length: 1 + random(8) }, () => ({
@@ -37,7 +39,7 @@ describe("createFrameDecoder", () => {
     }
   });
 
-  test("a frame of the largest size passes, one byte more is a violation before the payload has come", () => {
+  test('a frame of the largest size passes, one byte more is a violation before the payload has come', () => {
     const largest = encodeFrame(0x11, 1, Buffer.alloc(MAX_PAYLOAD_BYTES));
     expect(decodeAll(cut(largest, createRandom(2), 60_000)).frames).toHaveLength(1);
     const head = encodeFrame(0x11, 1, Buffer.alloc(0));
@@ -45,23 +47,23 @@ describe("createFrameDecoder", () => {
     expect(() => decodeAll([head])).toThrow(ProtocolViolation);
   });
 
-  test.each([5, 6, 7])("byte %i of the head must be zero", (at) => {
-    const frame = encodeFrame(0x11, 1, Buffer.from("x"));
+  test.each([5, 6, 7])('byte %i of the head must be zero', (at) => {
+    const frame = encodeFrame(0x11, 1, Buffer.from('x'));
     frame[at] = 1;
     expect(() => decodeAll([frame])).toThrow(ProtocolViolation);
   });
 
-  test("half a frame stays pending and can be forgotten", () => {
+  test('half a frame stays pending and can be forgotten', () => {
     const seen: number[] = [];
     const decoder = createFrameDecoder((type) => seen.push(type));
-    decoder.push(encodeFrame(0x11, 1, Buffer.from("abc")).subarray(0, FRAME_HEAD_BYTES + 1));
+    decoder.push(encodeFrame(0x11, 1, Buffer.from('abc')).subarray(0, FRAME_HEAD_BYTES + 1));
     expect(decoder.pendingBytes()).toBe(FRAME_HEAD_BYTES + 1);
     decoder.reset();
-    decoder.push(encodeFrame(0x12, 1, Buffer.from("d")));
+    decoder.push(encodeFrame(0x12, 1, Buffer.from('d')));
     expect(seen).toEqual([0x12]);
   });
 
-  test("random bytes end in frames or in a violation, never in anything else", () => {
+  test('random bytes end in frames or in a violation, never in anything else', () => {
     const random = createRandom(3);
     let violations = 0;
     for (let round = 0; round < 20_000; round++) {

@@ -1,11 +1,11 @@
-import { once } from "node:events";
-import { expect, test } from "vitest";
-import { encodeFrame, FrameType } from "../../src/runner/frame.ts";
-import { Runner, type RunnerEvents } from "../../src/runner/runner.ts";
-import { createStreamNumbers } from "../../src/runner/stream-numbers.ts";
-import { socketPair } from "./socket-pair.ts";
+import { once } from 'node:events';
+import { expect, test } from 'vitest';
+import { encodeFrame, FrameType } from '../../src/runner/frame.ts';
+import { Runner, type RunnerEvents } from '../../src/runner/runner.ts';
+import { createStreamNumbers } from '../../src/runner/stream-numbers.ts';
+import { socketPair } from './socket-pair.ts';
 
-test("a runner that ends has its last word read, though the ends of its lanes are seen first", async () => {
+test('a runner that ends has its last word read, though the ends of its lanes are seen first', async () => {
   const [control, theirControl] = await socketPair();
   const [lane, theirLane] = await socketPair();
   const events: string[] = [];
@@ -31,15 +31,15 @@ test("a runner that ends has its last word read, though the ends of its lanes ar
     events: handlers,
   });
   theirLane.destroy();
-  await once(lane, "close");
+  await once(lane, 'close');
   expect(runner.failed).toBe(false);
   theirControl.end(encodeFrame(FrameType.refused, 0, Buffer.from('{"reason":"world","detail":"it exports nothing"}')));
   await ended.promise;
-  expect(events).toEqual(["refused: world", "failed: the runner ended"]);
+  expect(events).toEqual(['refused: world', 'failed: the runner ended']);
   theirControl.destroy();
 });
 
-test("a runner that closes a lane and stays is given up", async () => {
+test('a runner that closes a lane and stays is given up', async () => {
   const [control, theirControl] = await socketPair();
   const [lane, theirLane] = await socketPair();
   const ignore = (): void => undefined;
@@ -50,10 +50,17 @@ test("a runner that closes a lane and stays is given up", async () => {
     lanes: [lane],
     streamNumber: createStreamNumbers(),
     kill: ignore,
-    events: { hello: ignore, loaded: ignore, refused: ignore, laneReady: ignore, workerEnded: ignore, failed: failed.resolve },
+    events: {
+      hello: ignore,
+      loaded: ignore,
+      refused: ignore,
+      laneReady: ignore,
+      workerEnded: ignore,
+      failed: failed.resolve,
+    },
   });
   theirLane.destroy();
-  expect((await failed.promise).message).toBe("lane 0 closed");
+  expect((await failed.promise).message).toBe('lane 0 closed');
   expect(runner.failed).toBe(true);
   theirControl.destroy();
 });

@@ -1,5 +1,5 @@
-import { expect, test } from "vitest";
-import { createStreamNumbers, MAX_SLOTS, slotOf } from "../../src/runner/stream-numbers.ts";
+import { expect, test } from 'vitest';
+import { createStreamNumbers, MAX_SLOTS, slotOf } from '../../src/runner/stream-numbers.ts';
 
 test("a stream's number is odd, names its slot, and differs from the last one of that slot", () => {
   const streamNumber = createStreamNumbers();
