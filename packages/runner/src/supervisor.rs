@@ -34,6 +34,9 @@ const GRACE_MS: u64 = 100;
 /// Pause before a worker is forked again after the kernel has refused to.
 const FORK_RETRY_MS: u64 = 100;
 
+/// How long a runner that has refused its artifact waits for the dispatcher to close the control socket.
+const LINGER_MS: u64 = 2_000;
+
 /// The most invocations at once in one worker; each may reserve several memories of 4 GiB.
 const MAX_CONCURRENCY: u32 = 1_000;
 
@@ -129,7 +132,31 @@ impl Supervisor {
         loop {
             if let Err(end) = self.turn() {
                 self.kill_all();
+                if matches!(end, End::Refused) {
+                    self.linger();
+                }
                 return end;
+            }
+        }
+    }
+
+    /// Waits until the dispatcher has closed the control socket, for a while. Were it closed here first, the dispatcher's
+    /// next write would fail, and with it the socket that it has not read the refusal from yet.
+    fn linger(&self) {
+        let deadline_ms = monotonic_ms() + LINGER_MS;
+        let mut bytes = [0; 4096];
+        while monotonic_ms() < deadline_ms {
+            match rustix::io::read(&self.control, &mut bytes) {
+                Ok(0) => return,
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => {
+                    let mut fds = [libc::pollfd { fd: self.control.as_raw_fd(), events: libc::POLLIN, revents: 0 }];
+                    let left_ms = deadline_ms.saturating_sub(monotonic_ms());
+                    if process::wait_for_events(&mut fds, Some(left_ms)).is_err() {
+                        return;
+                    }
+                }
+                Err(_) => return,
             }
         }
     }
