@@ -15,11 +15,11 @@ export function findProgram(name: string, searchPath: string | undefined): strin
 }
 
 function isExecutable(path: string): boolean {
-  if (statSync(path, { throwIfNoEntry: false })?.isFile() !== true) return false;
   try {
     accessSync(path, constants.X_OK);
-    return true;
+    return statSync(path).isFile();
   } catch {
+    // Not there, not executable, or in a folder of the search path that this user may not enter.
     return false;
   }
 }
