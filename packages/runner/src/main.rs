@@ -5,8 +5,10 @@ mod artifact;
 mod call;
 mod cgi;
 mod clock;
+mod control_socket;
 mod engine;
 mod failure;
+mod function;
 mod guest_log;
 mod host;
 mod http_request;
@@ -19,6 +21,7 @@ mod outgoing;
 mod process;
 mod program;
 mod protocol;
+mod report;
 mod request_body;
 mod socket;
 mod stdout_pipe;
@@ -28,6 +31,7 @@ mod ticker;
 mod watch;
 mod worker;
 
+use report::report;
 use std::process::ExitCode;
 use supervisor::{End, Supervisor};
 
@@ -49,7 +53,7 @@ fn main() -> ExitCode {
     let lanes = match lane_count() {
         Ok(lanes) => lanes,
         Err(message) => {
-            eprintln!("playa-runner: {message}\nusage: playa-runner [LANES]");
+            report(format_args!("{message}\nusage: playa-runner [LANES]"));
             return ExitCode::from(EXIT_USAGE);
         }
     };
@@ -58,11 +62,11 @@ fn main() -> ExitCode {
         Ok(End::Closed) => ExitCode::from(EXIT_CLOSED),
         Ok(End::Refused) => ExitCode::from(EXIT_REFUSED),
         Ok(End::Violation(violation)) => {
-            eprintln!("playa-runner: {violation}");
+            report(format_args!("{violation}"));
             ExitCode::from(EXIT_VIOLATION)
         }
         Ok(End::Broken(error)) | Err(error) => {
-            eprintln!("playa-runner: {error}");
+            report(format_args!("{error}"));
             ExitCode::from(EXIT_INTERNAL)
         }
     }

@@ -1,29 +1,21 @@
 //! The supervisor: loads the function, keeps a worker on each lane, and never runs a guest.
 
-use crate::artifact;
-use crate::clock::{CpuClock, monotonic_ms};
+use crate::clock::monotonic_ms;
+use crate::control_socket::ControlSocket;
 use crate::engine::{Allocation, build_engine};
+use crate::function::Function;
 use crate::host::{Guest, build_linker};
-use crate::invocation::Setting;
 use crate::lane::{Lane, LaneState, Resync};
 use crate::lane_page::LanePages;
-use crate::outbox::Outbox;
 use crate::process::{self, Reaped};
-use crate::program::Program;
-use crate::protocol::control::{
-    Command, Ended, Hello, Load, Loaded, PROTOCOL_VERSION, Refused, RefusedReason, WorkerReport, write_control,
-};
-use crate::protocol::decoder::Decoder;
+use crate::protocol::control::{Command, Ended, Hello, Load, Loaded, PROTOCOL_VERSION, WorkerReport};
 use crate::protocol::frame::{FrameType, Violation, violation};
-use crate::{ticker, worker};
+use crate::report::report;
+use crate::ticker;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use rustix::io::Errno;
-use rustix::net::SendFlags;
-use std::cell::RefCell;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::Path;
 use std::time::Instant;
 use wasmtime::Engine;
 use wasmtime::component::Linker;
@@ -33,12 +25,6 @@ const GRACE_MS: u64 = 100;
 
 /// Pause before a worker is forked again after the kernel has refused to.
 const FORK_RETRY_MS: u64 = 100;
-
-/// How long a runner that has refused its artifact waits for the dispatcher to close the control socket.
-const LINGER_MS: u64 = 2_000;
-
-/// The most invocations at once in one worker; each may reserve several memories of 4 GiB.
-const MAX_CONCURRENCY: u32 = 1_000;
 
 /// Why the supervisor ends.
 #[derive(Debug)]
@@ -56,18 +42,9 @@ impl From<io::Error> for End {
     }
 }
 
-/// What was loaded.
-struct Function {
-    engine: Engine,
-    program: Program,
-    load: Load,
-}
-
 /// The state of a runner.
 pub struct Supervisor {
-    control: OwnedFd,
-    decoder: Decoder,
-    outbox: Outbox,
+    control: ControlSocket,
     lanes: Vec<Lane>,
     pages: LanePages,
     engine: Engine,
@@ -105,18 +82,16 @@ impl Supervisor {
         let linker = build_linker(&engine).map_err(|error| broken(&error))?;
         warm_up();
         let pages = LanePages::map(lanes.len())?;
-        let outbox = Outbox::default();
+        let control = ControlSocket::new(control);
         let hello = Hello {
             protocol: PROTOCOL_VERSION,
             runner: env!("CARGO_PKG_VERSION"),
             wasmtime: WASMTIME_VERSION,
             lanes: lanes.len(),
         };
-        outbox.append(|out| write_control(out, FrameType::Hello, &hello));
+        control.say(FrameType::Hello, &hello);
         Ok(Self {
             control,
-            decoder: Decoder::default(),
-            outbox,
             lanes: lanes.into_iter().map(Lane::new).collect(),
             pages,
             engine,
@@ -133,30 +108,9 @@ impl Supervisor {
             if let Err(end) = self.turn() {
                 self.kill_all();
                 if matches!(end, End::Refused) {
-                    self.linger();
+                    self.control.linger();
                 }
                 return end;
-            }
-        }
-    }
-
-    /// Waits until the dispatcher has closed the control socket, for a while. Were it closed here first, the dispatcher's
-    /// next write would fail, and with it the socket that it has not read the refusal from yet.
-    fn linger(&self) {
-        let deadline_ms = monotonic_ms() + LINGER_MS;
-        let mut bytes = [0; 4096];
-        while monotonic_ms() < deadline_ms {
-            match rustix::io::read(&self.control, &mut bytes) {
-                Ok(0) => return,
-                Ok(_) | Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => {
-                    let mut fds = [libc::pollfd { fd: self.control.as_raw_fd(), events: libc::POLLIN, revents: 0 }];
-                    let left_ms = deadline_ms.saturating_sub(monotonic_ms());
-                    if process::wait_for_events(&mut fds, Some(left_ms)).is_err() {
-                        return;
-                    }
-                }
-                Err(_) => return,
             }
         }
     }
@@ -181,8 +135,7 @@ impl Supervisor {
     fn wait(&mut self) -> Result<bool, End> {
         let mut fds = Vec::with_capacity(1 + self.lanes.len());
         let entry = |fd: &OwnedFd, events| libc::pollfd { fd: fd.as_raw_fd(), events, revents: 0 };
-        let writing = if self.outbox.is_empty() { 0 } else { libc::POLLOUT };
-        fds.push(entry(&self.control, libc::POLLIN | writing));
+        fds.push(entry(&self.control.fd, self.control.poll_events()));
         for lane in &self.lanes {
             match &lane.state {
                 LaneState::Resyncing(resync) => fds.push(entry(&lane.fd, resync.poll_events())),
@@ -217,29 +170,18 @@ impl Supervisor {
         timeout
     }
 
-    fn flush(&mut self) -> Result<(), End> {
-        match self.outbox.flush(|bytes| rustix::net::send(&self.control, bytes, SendFlags::NOSIGNAL)) {
-            Ok(()) | Err(Errno::AGAIN | Errno::INTR) => Ok(()),
-            Err(Errno::PIPE | Errno::CONNRESET) => Err(End::Closed),
-            Err(error) => Err(End::Broken(error.into())),
+    /// Obeys what the dispatcher has said.
+    fn read_control(&mut self) -> Result<(), End> {
+        let is_open = self.control.receive()?;
+        while let Some(frame) = self.control.next_frame().map_err(End::Violation)? {
+            let command = Command::read(&frame).map_err(End::Violation)?;
+            self.on_command(command)?;
         }
+        if is_open { Ok(()) } else { Err(End::Closed) }
     }
 
-    fn read_control(&mut self) -> Result<(), End> {
-        loop {
-            let mut bytes = [0; 4096];
-            match rustix::io::read(&self.control, &mut bytes) {
-                Ok(0) | Err(Errno::CONNRESET) => return Err(End::Closed),
-                Ok(taken) => self.decoder.push(&bytes[..taken]),
-                Err(Errno::AGAIN) => return Ok(()),
-                Err(Errno::INTR) => continue,
-                Err(error) => return Err(End::Broken(error.into())),
-            }
-            while let Some(frame) = self.decoder.next_frame().map_err(End::Violation)? {
-                let command = Command::read(&frame).map_err(End::Violation)?;
-                self.on_command(command)?;
-            }
-        }
+    fn flush(&mut self) -> Result<(), End> {
+        if self.control.flush()? { Ok(()) } else { Err(End::Closed) }
     }
 
     fn on_command(&mut self, command: Command) -> Result<(), End> {
@@ -288,10 +230,10 @@ impl Supervisor {
             return violation("LOAD was sent twice").map_err(End::Violation);
         }
         let started = Instant::now();
-        let function = match self.load(load) {
+        let function = match Function::load(load, &self.engine, &self.linker, self.lanes.len()) {
             Ok(function) => function,
             Err(refused) => {
-                self.outbox.append(|out| write_control(out, FrameType::Refused, &refused));
+                self.control.say(FrameType::Refused, &refused);
                 self.flush()?;
                 return Err(End::Refused);
             }
@@ -311,7 +253,7 @@ impl Supervisor {
         if let Some(first) = lanes.next() {
             self.fork(first);
         }
-        self.outbox.append(|out| write_control(out, FrameType::Loaded, &loaded));
+        self.control.say(FrameType::Loaded, &loaded);
         self.flush()?;
         for lane in lanes {
             if matches!(self.lanes[lane].state, LaneState::Empty) {
@@ -319,26 +261,6 @@ impl Supervisor {
             }
         }
         Ok(())
-    }
-
-    fn load(&self, load: Load) -> Result<Function, Refused> {
-        check_limits(&load, self.lanes.len())?;
-        let path = Path::new(&load.component);
-        let internal =
-            |error: wasmtime::Error| Refused { reason: RefusedReason::Internal, detail: format!("{error:#}") };
-        if load.requests_per_worker > 1 {
-            let allocation = Allocation::Pooling { concurrency: load.concurrency };
-            let engine = build_engine(allocation).map_err(internal)?;
-            let linker = build_linker(&engine).map_err(internal)?;
-            match artifact::load(&engine, &linker, path, load.kind) {
-                Ok(program) => return Ok(Function { engine, program, load }),
-                // Larger than a slot of the pool, which is no fault of the function: it is mapped on demand instead.
-                Err(refused) if refused.reason == RefusedReason::Limits => {}
-                Err(refused) => return Err(refused),
-            }
-        }
-        let program = artifact::load(&self.engine, &self.linker, path, load.kind)?;
-        Ok(Function { engine: self.engine.clone(), program, load })
     }
 
     /// Starts a worker where one is wanted and none is.
@@ -359,7 +281,7 @@ impl Supervisor {
         let pages = &self.pages;
         let supervisor = self.pid;
         let forked =
-            process::fork_worker(|| run_worker(function, pages, lane, state.fd.as_raw_fd(), worker, supervisor));
+            process::fork_worker(|| function.run_worker(pages, lane, state.fd.as_raw_fd(), worker, supervisor));
         match forked {
             Ok(pid) => {
                 self.last_worker = worker;
@@ -367,7 +289,7 @@ impl Supervisor {
                 Some(worker)
             }
             Err(error) => {
-                eprintln!("playa-runner: supervisor: fork: {error}");
+                report(format_args!("supervisor: fork: {error}"));
                 state.retry_at_ms = monotonic_ms() + FORK_RETRY_MS;
                 None
             }
@@ -408,7 +330,7 @@ impl Supervisor {
     }
 
     fn report(&self, report: &WorkerReport) {
-        self.outbox.append(|out| write_control(out, FrameType::Worker, report));
+        self.control.say(FrameType::Worker, report);
     }
 
     fn kill_late_workers(&self) {
@@ -443,45 +365,6 @@ impl Supervisor {
             }
         }
     }
-}
-
-/// The life of a worker, in its own process; returns its exit status.
-fn run_worker(function: &Function, pages: &LanePages, lane: usize, fd: i32, worker: u32, supervisor: i32) -> i32 {
-    if let Err(error) = process::prepare_worker(fd, pages.count(), supervisor) {
-        eprintln!("playa-runner: worker: {error}");
-        return worker::EXIT_INTERNAL;
-    }
-    let page = pages.keep_only(lane);
-    let Function { engine, program, load } = function;
-    let setting = Setting {
-        engine,
-        program,
-        load,
-        outbox: Outbox::default(),
-        worker,
-        clock: CpuClock::default(),
-        used_up: RefCell::default(),
-    };
-    worker::run(&setting, page, process::own_descriptor(fd))
-}
-
-fn check_limits(load: &Load, lanes: usize) -> Result<(), Refused> {
-    let wrong = if load.fuel == 0 {
-        "fuel must not be 0".to_owned()
-    } else if load.wall_ms == 0 {
-        "wallMs must not be 0".to_owned()
-    } else if load.requests_per_worker == 0 {
-        "requestsPerWorker must not be 0".to_owned()
-    } else if load.concurrency == 0 || load.concurrency > MAX_CONCURRENCY {
-        format!("concurrency must be 1 to {MAX_CONCURRENCY}")
-    } else if load.concurrency > load.requests_per_worker {
-        "concurrency must not be more than requestsPerWorker".to_owned()
-    } else if let Some(lane) = load.lanes.iter().find(|lane| **lane >= lanes) {
-        format!("lane {lane} is not one of {lanes}")
-    } else {
-        return Ok(());
-    };
-    Err(Refused { reason: RefusedReason::Limits, detail: wrong })
 }
 
 /// The version this runner is built with; a test compares it with the lock file.

@@ -10,6 +10,7 @@ use crate::protocol::frame::{Frame, FrameType, Violation, violation};
 use crate::protocol::headers::read_headers;
 use crate::protocol::request::RequestHead;
 use crate::protocol::text::PayloadReader;
+use crate::report::report;
 use crate::socket::{LaneSocket, Received};
 use crate::stream::Stream;
 use crate::ticker;
@@ -84,7 +85,7 @@ pub fn run(setting: &Setting<'_>, page: &LanePage, lane: OwnedFd) -> i32 {
 }
 
 fn fail(error: &std::io::Error) -> i32 {
-    eprintln!("playa-runner: worker: {error}");
+    report(format_args!("worker: {error}"));
     EXIT_INTERNAL
 }
 
@@ -122,7 +123,7 @@ impl Worker<'_> {
                 0
             }
             End::Violation(violation) => {
-                eprintln!("playa-runner: worker: {violation}");
+                report(format_args!("worker: {violation}"));
                 EXIT_VIOLATION
             }
             End::Broken(error) => fail(&error),
@@ -210,7 +211,7 @@ impl Worker<'_> {
 
     fn on_request(&mut self, frame: Frame) -> Result<(), Violation> {
         let load = self.setting.load;
-        if frame.stream % 2 == 0 {
+        if frame.stream.is_multiple_of(2) {
             return violation("REQUEST on a stream with an even number");
         }
         if self.taken == load.requests_per_worker {
