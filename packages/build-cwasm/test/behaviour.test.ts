@@ -56,7 +56,7 @@ describe('a request', () => {
   });
 
   test('has an environment, which is empty here', async () => {
-    expect(await json('/env')).toEqual({});
+    expect(await json('/env')).toEqual({ debugged: 'not set' });
   });
 
   test('gives JSON, bytes, and forms with files', async () => {

@@ -84,11 +84,10 @@ export async function bundleFunction(file: string): Promise<Bundle> {
 
 function entryPlugin(file: string): RolldownPluginOption {
   const source = [
-    `import ${JSON.stringify(join(GUEST, 'prelude.ts'))};`,
+    `import { environment } from ${JSON.stringify(join(GUEST, 'prelude.ts'))};`,
     `import * as source from ${JSON.stringify(file)};`,
     `import { serve } from ${JSON.stringify(join(GUEST, 'serve.ts'))};`,
-    `import { getEnvironment } from '${ENVIRONMENT_MODULE}';`,
-    'serve(source, getEnvironment);',
+    'serve(source, environment);',
   ].join('\n');
   return {
     name: 'playa:entry',

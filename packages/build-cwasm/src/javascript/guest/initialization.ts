@@ -31,6 +31,11 @@ export function beginInitialization(): void {
   guard(globalThis.performance, 'now', 'performance.now');
 }
 
+/** Whether the function's modules are still being evaluated. */
+export function isInitializing(): boolean {
+  return initializing;
+}
+
 /** Called when the function's modules have been evaluated. */
 export function endInitialization(): void {
   initializing = false;

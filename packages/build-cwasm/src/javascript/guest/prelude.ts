@@ -4,7 +4,8 @@
 import { getEnvironment } from 'wasi:cli/environment@0.2.10';
 import { bytes, canParse, from, parse, values } from './additions.ts';
 import { TextDecoderStream, TextEncoderStream } from './codec-streams.ts';
-import { beginInitialization } from './initialization.ts';
+import { createEnvironment } from './environment.ts';
+import { beginInitialization, isInitializing } from './initialization.ts';
 import { keepListeners } from './listeners.ts';
 import { createFormDataMethod } from './multipart.ts';
 import { cloneResponse } from './response-clone.ts';
@@ -40,11 +41,11 @@ for (const prototype of [Request.prototype, Response.prototype]) {
   });
 }
 
-// process.env reads this name. A getter: there is no environment while the component is built.
-Object.defineProperty(globalThis, '__env__', {
-  configurable: true,
-  get: () => Object.fromEntries(getEnvironment()),
-});
+/** The function's environment; empty while the component is built. */
+export const environment = createEnvironment(() => (isInitializing() ? undefined : getEnvironment()));
+
+// process.env reads this name.
+provide(globalThis, '__env__', environment);
 
 beginInitialization();
 keepListeners();
