@@ -27,8 +27,8 @@ async function run(task: ToolTask): Promise<void> {
       import(new URL('../lib/spidermonkey-embedding-splicer.js', entry).href) as Promise<{ splicer: Splicer }>,
     ]);
     // The splicer's last step replaces WASI functions by traps, and among them the one from which the engine's RSA and
-    // ECDSA take their random numbers: importing such a key would end the request (https://github.com/bytecodealliance/ComponentizeJS/issues/334). The host
-    // has every interface that is imported without that step.
+    // ECDSA take their random numbers: importing such a key would end the request. The host has every interface that is
+    // imported without that step. https://github.com/bytecodealliance/ComponentizeJS/issues/334
     splicer.stubWasi = (module) => module;
     const { component } = await componentize({ sourcePath: task.bundle, witPath: task.wit, worldName: task.world });
     await writeFile(task.output, component);
