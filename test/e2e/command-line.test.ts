@@ -123,6 +123,17 @@ test('help and version end with status 0 and list every option', async () => {
   expect((await playa(['dance'])).code).toBe(2);
 });
 
+test('playa keys makes, lists and exports keys, and refuses other words', async () => {
+  const env = { PLAYA_KEYS: join(folder.path, 'own-keys') };
+  const made = await playa(['keys', 'create'], env);
+  const id = /[0-9a-f]{16}/.exec(made.stdout)?.[0];
+  expect([made.code, typeof id]).toEqual([0, 'string']);
+  const listed = await playa(['keys', 'list', '--json'], env);
+  expect(JSON.stringify(JSON.parse(listed.stdout))).toContain(id);
+  expect((await playa(['keys', 'export'], env)).stdout).toMatch(/^-----BEGIN PUBLIC KEY-----/);
+  expect((await playa(['keys', 'nonsense'], env)).code).toBe(2);
+});
+
 test('where sandboxes stop working, requests are refused and /readyz says why, until they work again', async () => {
   const flag = join(folder.path, 'broken');
   const bubblewrap = join(folder.path, 'sometimes');

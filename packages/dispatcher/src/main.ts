@@ -1,3 +1,4 @@
+import { runKeysCommand } from '@playa/common/keys-command';
 import { ConfigError } from './config/config-error.ts';
 import { configurationPage, serveHelp } from './config/describe-options.ts';
 import { loadConfig } from './config/load-config.ts';
@@ -22,6 +23,7 @@ const HELP = `Usage: playa COMMAND
 
 Commands:
   serve                Serves the functions of a bucket; playa serve --help lists its options.
+  keys VERB            Shows and changes the keys that sign functions and that are trusted; playa keys --help lists the verbs.
   docs PAGE            Prints a page of the documentation that derives from the program: configuration, outcomes.
   --version            Prints the version.
 `;
@@ -35,6 +37,8 @@ async function run(name: string | undefined, rest: string[]): Promise<number> {
       case 'serve':
         if (rest.includes('--help')) return print(serveHelp());
         return await runServe(rest);
+      case 'keys':
+        return await runKeysCommand(rest, process);
       case 'docs':
         return print(docsPage(rest));
       case '--version':

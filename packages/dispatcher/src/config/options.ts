@@ -92,8 +92,8 @@ export const OPTIONS = {
   },
   startsAtOnce: {
     kind: count(1, 64),
-    fallback: () => Math.max(2, availableParallelism()),
-    fallbackText: 'the number of cores, at least 2',
+    fallback: () => 2 * availableParallelism(),
+    fallbackText: 'twice the number of cores',
     group: 'Isolation',
     description: 'Sandboxes that are started side by side.',
   },

@@ -7,6 +7,8 @@ export function createFunctionLog(
 ): (invocation: Invocation, source: 'stdout' | 'stderr', bytes: Buffer) => void {
   return (invocation, source, bytes) => {
     const text = bytes.toString('utf8').replace(/\n$/, '');
+    // An engine may write a line and its break apart.
+    if (text === '') return;
     log.info({ reqId: invocation.requestId, function: invocation.functionName, source, text }, 'function log');
   };
 }
