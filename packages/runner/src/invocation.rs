@@ -100,6 +100,7 @@ impl Setting<'_> {
         stream.number
     }
 
+    /// Everything but the account: instance, call, answer. What the guest has used is noted in `usage`.
     async fn run(
         &self,
         watch: &Watch<'_>,
@@ -173,13 +174,17 @@ impl Setting<'_> {
             return Ok(());
         }
         // Mostly all of the answer is there now.
-        if let Poll::Ready(result) = poll_fn(|context| Poll::Ready(sending.as_mut().poll(context))).await {
-            self.used_up.borrow_mut().push(store);
-            return result;
-        }
-        // A response that the guest has not given, and a body that it has not finished, end with the store.
-        drop(store);
-        let result = watch.over(sending).await?;
+        let result = match poll_fn(|context| Poll::Ready(sending.as_mut().poll(context))).await {
+            Poll::Ready(result) => {
+                self.used_up.borrow_mut().push(store);
+                result
+            }
+            Poll::Pending => {
+                // A response that the guest has not given, and a body that it has not finished, end with the store.
+                drop(store);
+                watch.over(sending).await?
+            }
+        };
         if refused && result.as_ref().is_err_and(|failure| failure.outcome == Outcome::NoResponse) {
             return Err(Failure::new(Outcome::MemoryExceeded, "memory was refused, and the guest gave no answer"));
         }

@@ -4,9 +4,6 @@
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// A page is the unit a worker can be kept from: it unmaps those of the other lanes.
-const PAGE_BYTES: usize = 4096;
-
 /// The part of a lane's page that is used. All zero is a worker without an invocation.
 #[repr(C)]
 pub struct LanePage {
@@ -44,9 +41,10 @@ impl LanePage {
     }
 }
 
-/// The pages of all lanes.
+/// The pages of all lanes. A page is the unit a worker can be kept from: it unmaps those of the other lanes.
 pub struct LanePages {
     base: *mut u8,
+    page_bytes: usize,
     count: usize,
 }
 
@@ -56,11 +54,13 @@ impl LanePages {
     /// # Errors
     /// What `mmap` says.
     pub fn map(count: usize) -> io::Result<Self> {
+        // SAFETY: a call on integers.
+        let page_bytes = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).map_err(io::Error::other)?;
         // SAFETY: a new anonymous mapping, at a place the kernel chooses.
         let base = unsafe {
             libc::mmap(
                 std::ptr::null_mut(),
-                count * PAGE_BYTES,
+                count * page_bytes,
                 libc::PROT_READ | libc::PROT_WRITE,
                 libc::MAP_SHARED | libc::MAP_ANONYMOUS,
                 -1,
@@ -70,7 +70,7 @@ impl LanePages {
         if base == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        Ok(Self { base: base.cast(), count })
+        Ok(Self { base: base.cast(), page_bytes, count })
     }
 
     /// How many lanes there are.
@@ -83,7 +83,7 @@ impl LanePages {
         assert!(lane < self.count);
         // SAFETY: within the mapping, aligned to a page, zeroed by the kernel and from then on only accessed through
         // atomics. It is never unmapped but in `keep_only`, which ends the use of this value.
-        unsafe { &*self.base.add(lane * PAGE_BYTES).cast::<LanePage>() }
+        unsafe { &*self.base.add(lane * self.page_bytes).cast::<LanePage>() }
     }
 
     /// In a worker: unmaps the pages of the other lanes, so that it cannot touch what its siblings publish.
@@ -94,10 +94,10 @@ impl LanePages {
         // reference into them, as the supervisor's code does not run in it.
         unsafe {
             if lane > 0 {
-                libc::munmap(self.base.cast(), lane * PAGE_BYTES);
+                libc::munmap(self.base.cast(), lane * self.page_bytes);
             }
             if after > 0 {
-                libc::munmap(self.base.add((lane + 1) * PAGE_BYTES).cast(), after * PAGE_BYTES);
+                libc::munmap(self.base.add((lane + 1) * self.page_bytes).cast(), after * self.page_bytes);
             }
         }
         page
