@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { Agent } from 'node:http';
 import { PassThrough } from 'node:stream';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { buildGuest } from '../harness/artifacts.ts';
 import { measureStream, patternChecksum, patternStream } from '../harness/pattern.ts';
 import { readStatusField } from '../harness/process-tree.ts';
@@ -9,6 +9,8 @@ import { makeBucket, type TestBucket } from '../harness/test-bucket.ts';
 import { startServer, type TestServer } from '../harness/test-server.ts';
 
 const MIB = 1024 * 1024;
+// Some hundred megabytes through every process: a minute is little for it where other things run.
+vi.setConfig({ testTimeout: 300_000 });
 const BODY_BYTES = 100 * MIB;
 /** What passing such bodies on may add to the dispatcher, garbage not yet collected included: less than one of them. */
 const DISPATCHER_GROWTH_BYTES = 64 * MIB;

@@ -33,7 +33,7 @@ export type LogLines = {
   readonly lines: readonly LogLine[];
   /** What was written and is no JSON line. */
   readonly other: readonly string[];
-  /** The first line, past or to come, for which the predicate holds. Rejects when the log ends or after 20 s. */
+  /** The first line, past or to come, for which the predicate holds. Rejects when the log ends or after 50 s. */
   waitFor: (what: string, predicate: (line: LogLine) => boolean) => Promise<LogLine>;
   /** The access log's line of a request. */
   invocation: (requestId: string) => Promise<InvocationLine>;
@@ -41,7 +41,7 @@ export type LogLines = {
   invocationOf: (functionName: string, predicate?: (line: InvocationLine) => boolean) => Promise<InvocationLine>;
 };
 
-const LIMIT_MS = 20_000;
+const LIMIT_MS = 50_000;
 const SHOWN_LINES = 6;
 
 /** Reads lines of JSON from a stream until it ends. */

@@ -80,9 +80,15 @@ export async function startServer(
     const mounts = listMountsOf(own.path);
     if (mounts.length > 0) throw new Error(`mounts left:\n${mounts.join('\n')}`);
   };
-  const dispose = async (): Promise<void> => {
+  const kill = (): void => {
     if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
+  };
+  // A test that fails before it comes to its end must not leave a server behind.
+  process.once('exit', kill);
+  const dispose = async (): Promise<void> => {
+    kill();
     await ended;
+    process.off('exit', kill);
     own.remove();
   };
   const invoke = (path: string, request?: RequestOptions): Promise<Answer> => send(`${url}/invoke/${path}`, request);

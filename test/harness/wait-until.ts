@@ -1,13 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 const POLL_MS = 10;
-const LIMIT_MS = 20_000;
+const LIMIT_MS = 50_000;
 
 /**
  * Waits for a state that raises no event, such as the end of a process that is not our child.
  * @param what names it in the error
  * @param holds returns undefined as long as it does not hold
- * @throws when it does not hold after 20 s; `describe` says what there is instead
+ * @throws when it does not hold after 50 s; `describe` says what there is instead
  */
 export async function waitUntil<T>(
   what: string,
