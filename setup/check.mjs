@@ -8,6 +8,7 @@ import { listFiles } from './lib/files.mjs';
 import { openSession, statusOfSignal } from './lib/session.mjs';
 import { runSteps } from './lib/step.mjs';
 import { prepareTools, printFailure } from './prepare.mjs';
+import { readHostTriple } from './steps/rust-toolchain.mjs';
 
 const session = openSession();
 const { project, display, signal } = session;
@@ -54,7 +55,11 @@ const cargoCheck = (name, args, after) =>
   check(
     name,
     async (context) => {
-      await runCargo(args, { project, name: `check-${name}`, update: context.update, signal: context.signal });
+      const [command, ...rest] = args;
+      // Named, so that the flags of static linking do not reach build scripts and macros, which cannot be linked statically.
+      const target = ['--target', await readHostTriple(project)];
+      const options = { project, name: `check-${name}`, update: context.update, signal: context.signal };
+      await runCargo([/** @type {string} */ (command), ...target, ...rest], options);
       return 'ok';
     },
     after,
