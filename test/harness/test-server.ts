@@ -85,10 +85,10 @@ export async function startServer(
   };
   // A test that fails before it comes to its end must not leave a server behind.
   process.once('exit', kill);
+  void ended.then(() => process.off('exit', kill));
   const dispose = async (): Promise<void> => {
     kill();
     await ended;
-    process.off('exit', kill);
     own.remove();
   };
   const invoke = (path: string, request?: RequestOptions): Promise<Answer> => send(`${url}/invoke/${path}`, request);
