@@ -7,6 +7,7 @@ use wasmtime_cli::commands::{CompileCommand, SettingsCommand};
 
 /// Compiles WebAssembly ahead of time: Wasmtime's own `compile` and `settings`, and no other command of it.
 #[derive(Parser)]
+#[allow(clippy::large_enum_variant, reason = "there is one, for the length of the program")]
 #[command(name = "wasmtime", version = wasmtime_environ::VERSION)]
 enum Command {
     /// Compiles a WebAssembly module or component
