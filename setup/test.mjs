@@ -34,7 +34,6 @@ function testEnvironment() {
     ...project.env,
     PLAYA_RUNNER: project.runnerFile,
     PLAYA_WASMTIME: project.wasmtimeFile,
-    PLAYA_SETUP: 'done',
   };
 }
 

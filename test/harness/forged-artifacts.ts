@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process';
-import { readFileSync, rmSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
+import { parse } from '@bytecodealliance/jco';
 import type { ArtifactManifest } from '@playa/common/artifact-manifest';
 import { signArtifact } from '@playa/common/artifact-trailer';
 import { openSigningKey, type SigningKey } from '@playa/common/key-store';
@@ -65,12 +66,17 @@ export const MODULE: ManifestLies = { kind: 'module', world: 'module' };
 async function compile(source: string, flags: readonly string[]): Promise<Buffer> {
   const key = digest([readFileSync(source), flags.join(' '), readFileSync(join(PROJECT.root, 'Cargo.lock'))]);
   const file = await cached(`${basename(source)}-${key}.elf`, async (temporary) => {
-    const args = ['compile', '-C', 'cache=n', ...flags, '--target', HOST_TARGET, '-o', temporary, source];
+    const binary = `${temporary}.wasm`;
+    const args = ['compile', '-C', 'cache=n', ...flags, '--target', HOST_TARGET, '-o', temporary, binary];
     try {
+      // The compiler takes the binary format alone.
+      writeFileSync(binary, source.endsWith('.wat') ? await parse(readFileSync(source, 'utf8')) : readFileSync(source));
       await run(wasmtimeFile(), args, { env: {} });
     } catch (error) {
       rmSync(temporary, { force: true });
       throw error;
+    } finally {
+      rmSync(binary, { force: true });
     }
   });
   return readFileSync(file);

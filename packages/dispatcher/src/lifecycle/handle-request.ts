@@ -21,6 +21,9 @@ export type RequestDeps = {
   draining: () => boolean;
 };
 
+/** How long a client may go on sending a body that nobody reads any more. */
+const UNREAD_BODY_MS = 5_000;
+
 /**
  * The way of a request in five steps, each with its own errors (docs/lifecycle.md):
  * route, resolve, lend, exchange, settle. Never rejects.
@@ -58,7 +61,19 @@ export async function handleRequest(deps: RequestDeps, invocation: Invocation): 
     invocation.endedWorker = await lease.bound.workerEnded(lease.lane);
   }
   lease?.giveBack();
+  if (!invocation.request.complete) endUnreadBody(invocation);
   deps.settle(invocation);
+}
+
+/**
+ * A client that is answered before it has sent its whole body may go on sending for a while: were the connection closed at once, the reset
+ * could destroy the answer before the client has read it (RFC 9112 §9.6).
+ */
+function endUnreadBody({ request }: Invocation): void {
+  request.resume();
+  setTimeout(() => {
+    if (!request.complete) request.socket.destroy();
+  }, UNREAD_BODY_MS).unref();
 }
 
 /** Resolves with `undefined` when the version has left the disk meanwhile and must be resolved again. */

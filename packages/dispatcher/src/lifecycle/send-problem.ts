@@ -8,7 +8,7 @@ import type { Invocation } from './invocation.ts';
  * not take half an answer for a whole one.
  */
 export function sendProblem(invocation: Invocation, error: InvocationError): void {
-  const { request, response, requestId } = invocation;
+  const { response, requestId } = invocation;
   invocation.outcome = invocation.clientGone ? 'client_gone' : error.code;
   invocation.reason = error.reason;
   invocation.detail = error.message;
@@ -34,8 +34,6 @@ export function sendProblem(invocation: Invocation, error: InvocationError): voi
   ];
   if (invocation.done !== undefined) headers.push('x-playa-fuel', String(invocation.done.fuel));
   if (error.retryAfterS !== undefined) headers.push('retry-after', String(error.retryAfterS));
-  // What is left of the request's body would have to be read before the connection could serve another request.
-  if (!request.complete) headers.push('connection', 'close');
   response.writeHead(OUTCOMES[error.code].status || 500, headers);
   response.end(body);
 }
