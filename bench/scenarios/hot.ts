@@ -21,8 +21,18 @@ const CONNECTIONS = 64;
 const PACED_REQUESTS = 60;
 const POOL_SIZE = 4;
 
-/** All samples of one subject and function. */
-type Series = { subject: string; name: MeasuredFunction['name']; requestsPerSecond: number[]; p50Ms: number[] };
+/** Of one sample, in which ours and the peer take turns: on a machine that others share, only neighbours in time can be compared. */
+const SLICE_SECONDS = 1;
+
+/** All samples of one subject and function; those of ours stand beside the peer's of the same moment. */
+type Series = {
+  subject: string;
+  name: MeasuredFunction['name'];
+  requestsPerSecond: number[];
+  p50Ms: number[];
+  requestsPerSecondRatios: number[];
+  p50Ratios: number[];
+};
 
 /** A small and a JavaScript function that are in use, in the three isolations, against `wasmtime serve` of the same component. */
 export async function runHot({ rounds, seconds }: BenchOptions): Promise<ScenarioResult> {
@@ -41,9 +51,14 @@ export async function runHot({ rounds, seconds }: BenchOptions): Promise<Scenari
       for (const { name } of functions) {
         for (const isolation of ISOLATIONS) {
           const { url } = servers.get(isolation)!;
-          await measure(all, isolation, name, `${url}/invoke/${name}.cwasm`, seconds, `${url}/readyz`);
-          // The peer beside each of ours, so that what else the machine does befalls both.
-          await measure(all, PEER, name, peers.get(name)!.url, seconds);
+          const ours = await openSeries(all, isolation, name, `${url}/invoke/${name}.cwasm`);
+          const theirs = await openSeries(all, PEER, name, peers.get(name)!.url);
+          for (let slice = 0; slice < seconds; slice += SLICE_SECONDS) {
+            await measureSlice(ours, `${url}/invoke/${name}.cwasm`, `${url}/readyz`);
+            await measureSlice(theirs, peers.get(name)!.url);
+            ours.requestsPerSecondRatios.push(ours.requestsPerSecond.at(-1)! / theirs.requestsPerSecond.at(-1)!);
+            ours.p50Ratios.push(ours.p50Ms.at(-1)! / theirs.p50Ms.at(-1)!);
+          }
         }
       }
       console.error(`round ${round} of ${rounds} is done`);
@@ -56,25 +71,26 @@ export async function runHot({ rounds, seconds }: BenchOptions): Promise<Scenari
   return summarize(all);
 }
 
-async function measure(
+async function openSeries(
   all: Series[],
   subject: string,
   name: MeasuredFunction['name'],
   url: string,
-  seconds: number,
-  readiness = '',
-): Promise<void> {
-  let series = all.find((candidate) => candidate.subject === subject && candidate.name === name);
-  if (series === undefined) {
-    series = { subject, name, requestsPerSecond: [], p50Ms: [] };
-    all.push(series);
-    // The first requests load code, fill caches and start processes.
-    await measureLoad(url, CONNECTIONS, 1);
-  }
-  series.requestsPerSecond.push((await measureLoad(url, CONNECTIONS, seconds)).requestsPerSecond);
-  if (subject === 'sandbox') {
+): Promise<Series> {
+  const known = all.find((candidate) => candidate.subject === subject && candidate.name === name);
+  if (known !== undefined) return known;
+  const series = { subject, name, requestsPerSecond: [], p50Ms: [], requestsPerSecondRatios: [], p50Ratios: [] };
+  all.push(series);
+  // The first requests load code, fill caches and start processes.
+  await measureLoad(url, CONNECTIONS, 1);
+  return series;
+}
+
+async function measureSlice(series: Series, url: string, readiness = ''): Promise<void> {
+  series.requestsPerSecond.push((await measureLoad(url, CONNECTIONS, SLICE_SECONDS)).requestsPerSecond);
+  if (series.subject === 'sandbox') {
     series.p50Ms.push(median(await measurePaced(url, PACED_REQUESTS, () => poolIsFull(readiness))));
-  } else series.p50Ms.push((await measureLoad(url, 1, seconds)).p50Ms);
+  } else series.p50Ms.push((await measureLoad(url, 1, SLICE_SECONDS)).p50Ms);
 }
 
 async function poolIsFull(readiness: string): Promise<void> {
@@ -95,9 +111,9 @@ function summarize(all: readonly Series[]): ScenarioResult {
       const series = seriesOf(subject);
       const values = {
         'requests/s': median(series.requestsPerSecond),
-        'requests/s ÷ peer': median(series.requestsPerSecond) / median(peer.requestsPerSecond),
+        'requests/s ÷ peer': series === peer ? 1 : median(series.requestsPerSecondRatios),
         'p50 ms': median(series.p50Ms),
-        'p50 ÷ peer': median(series.p50Ms) / median(peer.p50Ms),
+        'p50 ÷ peer': series === peer ? 1 : median(series.p50Ratios),
       };
       rows.push([`${name}, ${subject}`, ...Object.values(values).map(formatNumber)]);
       for (const [unit, value] of Object.entries(values)) {
