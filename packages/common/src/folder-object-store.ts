@@ -1,98 +1,86 @@
-import { watch as watchFolder, type FSWatcher, type Stats } from 'node:fs';
-import { open, readdir, stat } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Closable, ObjectContent, ObjectInfo, ObjectStore } from './object-store.ts';
+import { Readable } from 'node:stream';
+import { withExactLength } from './exact-length.ts';
+import { describeFile, folderError, undefinedWhereMissing } from './folder-file.ts';
+import { listFolder } from './folder-list.ts';
+import { watchFolderTree } from './folder-watch.ts';
+import { removeObjectFile, writeObjectFile } from './folder-write.ts';
+import { checkObjectKey, checkObjectPrefix } from './object-key.ts';
+import type { GetOptions, ObjectContent, ObjectInfo, ObjectStore } from './object-store.ts';
+import { ObjectStoreError } from './object-store-error.ts';
 
 const READ_CHUNK_BYTES = 1024 * 1024;
 
-/** A local folder as a bucket: a file is an object, its path below `root` the key. The folder need not exist yet. */
+/**
+ * A local folder as a bucket: a file is an object, its path below `root` the key. The folder need not exist yet.
+ * Conditions of writes hold among all that write through this store on one machine; `cp` asks nobody.
+ */
 export function createFolderObjectStore(root: string): ObjectStore {
+  const pathOf = (key: string): string => {
+    checkObjectKey(key);
+    return join(root, key);
+  };
   return {
     description: `folder ${root}`,
-    head: (key) => head(join(root, key)),
-    get: (key) => get(join(root, key)),
-    watch: (onChange) => watchTree(root, onChange),
+    head: async (key, options) => {
+      options?.signal?.throwIfAborted();
+      return head(pathOf(key));
+    },
+    get: async (key, options = {}) => {
+      options.signal?.throwIfAborted();
+      return get(pathOf(key), key, options);
+    },
+    list: (prefix, options) => {
+      checkObjectPrefix(prefix);
+      return listFolder(root, prefix, options?.signal);
+    },
+    put: async (key, source, options = {}) => {
+      options.signal?.throwIfAborted();
+      return writeObjectFile(pathOf(key), source, options);
+    },
+    delete: async (key, options = {}) => {
+      options.signal?.throwIfAborted();
+      return removeObjectFile(pathOf(key), options);
+    },
+    watch: (onChange) => watchFolderTree(root, onChange),
+    close: async () => {},
   };
 }
 
 async function head(path: string): Promise<ObjectInfo | undefined> {
   const stats = await stat(path).catch(undefinedWhereMissing);
-  return stats?.isFile() ? describe(stats) : undefined;
+  return stats?.isFile() ? describeFile(stats) : undefined;
 }
 
-async function get(path: string): Promise<ObjectContent | undefined> {
+async function get(
+  path: string,
+  key: string,
+  { ifNoneMatch, range, signal }: GetOptions,
+): Promise<ObjectContent | 'not_modified' | undefined> {
   const file = await open(path, 'r').catch(undefinedWhereMissing);
   if (file === undefined) return undefined;
-  const stats = await file.stat();
-  if (!stats.isFile()) {
-    await file.close();
-    return undefined;
-  }
-  return { ...describe(stats), body: file.createReadStream({ highWaterMark: READ_CHUNK_BYTES }) };
-}
-
-/** Inode and change time are in it, so that a file replaced within the clock's resolution by one of the same length still differs. */
-function describe(stats: Stats): ObjectInfo {
-  return {
-    etag: `${stats.ino}-${stats.size}-${stats.mtimeMs}-${stats.ctimeMs}`,
-    bytes: stats.size,
-    modifiedAtMs: stats.mtimeMs,
-  };
-}
-
-function undefinedWhereMissing(error: NodeJS.ErrnoException): undefined {
-  if (error.code === 'ENOENT' || error.code === 'ENOTDIR' || error.code === 'ENAMETOOLONG') return undefined;
-  throw error;
-}
-
-/**
- * Watches a folder and all below it, one inotify watch a folder. Node's own recursive watch is not used: it walks every file
- * of the tree at start and keeps one watch for each.
- */
-function watchTree(root: string, onChange: (key: string | undefined) => void): Closable {
-  const watchers = new Map<string, FSWatcher>();
-  let closed = false;
-
-  const forget = (folder: string): void => {
-    watchers.get(folder)?.close();
-    watchers.delete(folder);
-  };
-
-  const add = async (folder: string): Promise<void> => {
-    if (closed || watchers.has(folder)) return;
-    try {
-      const watcher = watchFolder(join(root, folder), { persistent: false });
-      watchers.set(folder, watcher);
-      watcher.on('error', () => forget(folder));
-      watcher.on('change', (_kind, file) => {
-        if (typeof file !== 'string') return onChange(undefined);
-        const key = join(folder, file);
-        onChange(key);
-        void addIfFolder(key);
-      });
-      // What was put in before the watch began has raised no event.
-      for (const entry of await readdir(join(root, folder), { withFileTypes: true })) {
-        if (entry.isDirectory()) await addIfFolder(join(folder, entry.name));
-      }
-    } catch {
-      // Gone again, or not readable: the owner of the store looks objects up now and then anyway.
-      forget(folder);
+  try {
+    const stats = await file.stat();
+    const info = stats.isFile() ? describeFile(stats) : undefined;
+    if (info === undefined || info.etag === ifNoneMatch) {
+      await file.close();
+      return info && 'not_modified';
     }
-  };
-
-  const addIfFolder = async (key: string): Promise<void> => {
-    const stats = await stat(join(root, key)).catch(() => undefined);
-    if (stats?.isDirectory()) {
-      await add(key);
-      onChange(undefined);
-    } else if (stats === undefined) forget(key);
-  };
-
-  void add('');
-  return {
-    close: () => {
-      closed = true;
-      for (const folder of watchers.keys()) forget(folder);
-    },
-  };
+    const first = range?.first ?? 0;
+    const end = Math.min(info.bytes, (range?.last ?? Infinity) + 1);
+    if (range !== undefined && (first >= info.bytes || end <= first)) {
+      throw new ObjectStoreError('invalid', `the range from ${first} is outside ${key}, which has ${info.bytes} bytes`);
+    }
+    if (first === end) {
+      await file.close();
+      return { ...info, body: Readable.from([]) };
+    }
+    const highWaterMark = READ_CHUNK_BYTES;
+    const content = file.createReadStream({ start: first, end: end - 1, highWaterMark, ...(signal && { signal }) });
+    return { ...info, body: withExactLength(content, end - first, key) };
+  } catch (error) {
+    await file.close();
+    throw folderError(error);
+  }
 }

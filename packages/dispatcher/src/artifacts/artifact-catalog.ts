@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type { Logger } from 'pino';
 import { ArtifactError } from '@playa/common/artifact-error';
-import type { ObjectInfo, ObjectStore } from '@playa/common/object-store';
+import type { ObjectContent, ObjectInfo, ObjectStore } from '@playa/common/object-store';
 import { InvocationError } from '../outcome/invocation-error.ts';
 import type { Artifact } from './artifact.ts';
 import type { DiskStore } from './disk-store.ts';
@@ -48,7 +48,7 @@ export function createArtifactCatalog(deps: {
   /** Counts what the watch has seen, so that a look-up that began before a change does not count as after it. */
   const changes = new Map<string, number>();
 
-  const watch = deps.bucket.watch((key) => {
+  const watch = deps.bucket.watch?.((key) => {
     if (key === undefined) {
       for (const entry of entries.values()) entry.checkedAtMs = -Infinity;
       for (const name of refreshing.keys()) changes.set(name, (changes.get(name) ?? 0) + 1);
@@ -146,7 +146,7 @@ export function createArtifactCatalog(deps: {
     evicted: (artifact) => {
       if (entries.peek(artifact.name)?.artifact === artifact) forget(artifact.name);
     },
-    close: () => watch.close(),
+    close: () => watch?.close(),
   };
 }
 
@@ -158,9 +158,11 @@ async function lookUp(bucket: ObjectStore, name: string): Promise<ObjectInfo | u
   }
 }
 
-async function openObject(bucket: ObjectStore, name: string): Promise<Awaited<ReturnType<ObjectStore['get']>>> {
+async function openObject(bucket: ObjectStore, name: string): Promise<ObjectContent | undefined> {
   try {
-    return await bucket.get(`${name}.cwasm`);
+    const content = await bucket.get(`${name}.cwasm`);
+    // Said only to those who name an etag.
+    return content === 'not_modified' ? undefined : content;
   } catch (error) {
     throw unavailable(bucket, error);
   }
