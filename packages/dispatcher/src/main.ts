@@ -4,6 +4,7 @@ import { configurationPage, serveHelp } from './config/describe-options.ts';
 import { loadConfig } from './config/load-config.ts';
 import { outcomesPage } from './outcome/describe-outcomes.ts';
 import { openLogger } from './observe/logger.ts';
+import { limitsPage } from './policy/describe-limits.ts';
 import { serve } from './serve.ts';
 
 /** What the program ends with. */
@@ -24,7 +25,7 @@ const HELP = `Usage: playa COMMAND
 Commands:
   serve                Serves the functions of a bucket; playa serve --help lists its options.
   keys VERB            Shows and changes the keys that sign functions and that are trusted; playa keys --help lists the verbs.
-  docs PAGE            Prints a page of the documentation that derives from the program: configuration, outcomes.
+  docs PAGE            Prints a page of the documentation that derives from the program: configuration, limits, outcomes.
   --version            Prints the version.
 `;
 
@@ -79,8 +80,9 @@ async function runServe(rest: string[]): Promise<number> {
 
 function docsPage(rest: string[]): string {
   if (rest.length === 1 && rest[0] === 'configuration') return configurationPage();
+  if (rest.length === 1 && rest[0] === 'limits') return limitsPage();
   if (rest.length === 1 && rest[0] === 'outcomes') return outcomesPage();
-  throw new ConfigError('playa docs knows two pages: configuration, outcomes');
+  throw new ConfigError('playa docs knows three pages: configuration, limits, outcomes');
 }
 
 function print(text: string): number {

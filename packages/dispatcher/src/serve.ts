@@ -18,6 +18,8 @@ import { shutDown } from './lifecycle/shutdown.ts';
 import { createAccessLog } from './observe/access-log.ts';
 import { createFunctionLog } from './observe/function-log.ts';
 import type { OpenLogger } from './observe/logger.ts';
+import { createPolicyGranter } from './policy/policy-granter.ts';
+import { NO_SECRETS, openSecretStore } from './policy/secret-store.ts';
 import { createRunnerBudget } from './pool/runner-budget.ts';
 import { createRunnerLender } from './pool/runner-lender.ts';
 import { createRunnerPool } from './pool/runner-pool.ts';
@@ -52,6 +54,7 @@ export async function serve(config: Config, logger: OpenLogger): Promise<PlayaSe
   if (!(await stat(bucketFolder).catch(() => undefined))?.isDirectory()) {
     throw new ConfigError(`the bucket ${bucketFolder} is not a folder; make it, or name another with --bucket`);
   }
+  const secrets = config.secrets === '' ? NO_SECRETS : openSecretStore(config.secrets);
   // Made on first use, so that build-cwasm and the server of one user agree without a word.
   await openSigningKey(config.keys);
   const state = openStateDirectory(config.stateDir, config.runner);
@@ -84,21 +87,7 @@ export async function serve(config: Config, logger: OpenLogger): Promise<PlayaSe
   const lender = createRunnerLender({
     pools,
     budget: createRunnerBudget(config.maxRunners, nowMs),
-    isolation: config.isolation,
-    limits: {
-      fuel: config.fuel,
-      wallMs: config.wallMs,
-      memoryBytes: config.memoryBytes,
-      responseHeaderBytes: config.maxResponseHeaderBytes,
-      logBytes: config.logBytes,
-    },
-    env: [],
-    scale: {
-      lanesPerRunner: config.lanesPerRunner,
-      runnersPerFunction: config.runnersPerFunction,
-      queueLength: config.queueLength,
-      queueWaitMs: config.queueWaitMs,
-    },
+    lanesPerRunner: config.lanesPerRunner,
     concurrency: config.concurrencyPerProcess,
     instanceWorkers: config.processesPerRunner,
     maxRunners: config.maxRunners,
@@ -111,6 +100,7 @@ export async function serve(config: Config, logger: OpenLogger): Promise<PlayaSe
     disk,
     engine: describeHostEngine(WASMTIME_VERSION),
     maxNames: config.maxFunctions,
+    grant: createPolicyGranter(config, secrets),
     onRetired: (artifact) => lender.retire(artifact),
     nowMs,
     log,
@@ -119,15 +109,11 @@ export async function serve(config: Config, logger: OpenLogger): Promise<PlayaSe
   let inFlight = 0;
   let draining = false;
   let onIdle: (() => void) | undefined;
-  const writeAccount = createAccessLog(logger, config.isolation, nowMs);
+  const writeAccount = createAccessLog(logger, nowMs);
   const deps: RequestDeps = {
     artifacts,
     lender,
-    limits: {
-      wallMs: config.wallMs,
-      maxRequestBodyBytes: config.maxRequestBodyBytes,
-      functionLog: createFunctionLog(log),
-    },
+    functionLog: createFunctionLog(log),
     nowMs,
     settle: (invocation: Invocation) => {
       writeAccount(invocation);

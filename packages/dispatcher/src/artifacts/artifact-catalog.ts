@@ -1,10 +1,13 @@
 import { LRUCache } from 'lru-cache';
 import type { Logger } from 'pino';
+import type { ArtifactManifest } from '@playa/common/artifact-manifest';
 import { ArtifactError } from '@playa/common/artifact-error';
 import type { ObjectContent, ObjectInfo, ObjectStore } from '@playa/common/object-store';
 import { InvocationError } from '../outcome/invocation-error.ts';
 import type { Artifact } from './artifact.ts';
 import type { DiskStore } from './disk-store.ts';
+import { MAX_POLICY_BYTES } from '../policy/parse-policy.ts';
+import type { Policy } from '../policy/policy.ts';
 import { checkEngine, type HostEngine } from './engine-check.ts';
 
 /** Finds the current version of a function. */
@@ -22,6 +25,8 @@ export type ArtifactCatalog = {
 /** What is known of one name. Exactly one of `artifact` and `refusal` is set. */
 type Entry = {
   etag: string;
+  /** Of the policy file beside it; empty where there is none. */
+  policyEtag: string;
   checkedAtMs: number;
   artifact?: Artifact;
   refusal?: InvocationError;
@@ -32,6 +37,8 @@ const REVALIDATE_MS = 1_000;
 /** An object that is not complete and was changed less than this ago is probably being written. */
 const SETTLE_MS = 1_500;
 const SETTLE_POLL_MS = 25;
+const ARTIFACT_SUFFIX = '.cwasm';
+const POLICY_SUFFIX = '.toml';
 
 /** A catalogue over a bucket. `onRetired` is told when a version was replaced or removed. */
 export function createArtifactCatalog(deps: {
@@ -39,6 +46,8 @@ export function createArtifactCatalog(deps: {
   disk: DiskStore;
   engine: HostEngine;
   maxNames: number;
+  /** Grants what the policy file or, without one, the manifest asks for. @throws {InvocationError} `artifact_refused`. */
+  grant: (name: string, manifest: ArtifactManifest, policyFile: string | undefined) => Policy;
   onRetired: (artifact: Artifact) => void;
   nowMs: () => number;
   log: Logger;
@@ -54,8 +63,8 @@ export function createArtifactCatalog(deps: {
       for (const name of refreshing.keys()) changes.set(name, (changes.get(name) ?? 0) + 1);
       return;
     }
-    if (!key.endsWith('.cwasm')) return;
-    const name = key.slice(0, -'.cwasm'.length);
+    const name = /^(.*)\.(?:cwasm|toml)$/s.exec(key)?.[1];
+    if (name === undefined) return;
     const entry = entries.peek(name);
     if (entry !== undefined) entry.checkedAtMs = -Infinity;
     if (refreshing.has(name)) changes.set(name, (changes.get(name) ?? 0) + 1);
@@ -70,13 +79,14 @@ export function createArtifactCatalog(deps: {
   const refresh = async (name: string): Promise<Artifact> => {
     const before = changes.get(name) ?? 0;
     const checkedAtMs = deps.nowMs();
-    const info = await lookUp(deps.bucket, name);
+    const info = await lookUp(deps.bucket, `${name}${ARTIFACT_SUFFIX}`);
     if (info === undefined) {
       forget(name);
       throw new InvocationError('function_not_found', 'The bucket has no such function.');
     }
+    const policyEtag = (await lookUp(deps.bucket, `${name}${POLICY_SUFFIX}`))?.etag ?? '';
     let entry = entries.get(name);
-    if (entry?.etag !== info.etag) {
+    if (entry?.etag !== info.etag || entry.policyEtag !== policyEtag) {
       const admitted = await admit(name, info, entry);
       if (admitted === undefined) {
         forget(name);
@@ -97,28 +107,52 @@ export function createArtifactCatalog(deps: {
   const admit = async (name: string, first: ObjectInfo, previous: Entry | undefined): Promise<Entry | undefined> => {
     let info: ObjectInfo | undefined = first;
     for (;;) {
-      const content = await openObject(deps.bucket, name);
+      const policy = await readPolicyFile(name);
+      const content = await openObject(deps.bucket, `${name}${ARTIFACT_SUFFIX}`);
       if (content === undefined) return undefined;
       info = content;
-      const refusal = await store(name, content.body);
+      const policyEtag = policy?.etag ?? '';
+      const refusal = await store(name, content.body, policy?.text);
       if (!(refusal instanceof InvocationError)) {
-        return { etag: info.etag, checkedAtMs: 0, artifact: refusal };
+        return { etag: info.etag, policyEtag, checkedAtMs: 0, artifact: refusal };
       }
       const complete = refusal.reason !== 'not_an_artifact' || Date.now() - info.modifiedAtMs > SETTLE_MS;
       if (complete) {
         deps.log.warn({ function: name, err: refusal, reason: refusal.reason }, 'artifact refused');
-        return { etag: info.etag, checkedAtMs: 0, refusal };
+        return { etag: info.etag, policyEtag, checkedAtMs: 0, refusal };
       }
       if (previous?.artifact !== undefined) return previous;
       await new Promise((resolve) => setTimeout(resolve, SETTLE_POLL_MS));
     }
   };
 
-  const store = async (name: string, body: AsyncIterable<Buffer>): Promise<Artifact | InvocationError> => {
+  const readPolicyFile = async (name: string): Promise<{ etag: string; text: string } | undefined> => {
+    const content = await openObject(deps.bucket, `${name}${POLICY_SUFFIX}`);
+    if (content === undefined) return undefined;
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    try {
+      for await (const chunk of content.body) {
+        chunks.push(chunk);
+        bytes += chunk.length;
+        // What is beyond is read no further; the text is then refused by whoever grants.
+        if (bytes > MAX_POLICY_BYTES) break;
+      }
+    } catch (error) {
+      throw unavailable(deps.bucket, error);
+    }
+    return { etag: content.etag, text: Buffer.concat(chunks).toString('utf8') };
+  };
+
+  const store = async (
+    name: string,
+    body: AsyncIterable<Buffer>,
+    policyFile: string | undefined,
+  ): Promise<Artifact | InvocationError> => {
     try {
       const { path, manifest } = await deps.disk.admit(body);
       checkEngine(manifest, deps.engine);
-      return { name, path, manifest };
+      return { name, path, manifest, policy: deps.grant(name, manifest, policyFile) };
     } catch (error) {
       if (error instanceof InvocationError) return error;
       if (!(error instanceof ArtifactError)) throw unavailable(deps.bucket, error);
@@ -150,17 +184,17 @@ export function createArtifactCatalog(deps: {
   };
 }
 
-async function lookUp(bucket: ObjectStore, name: string): Promise<ObjectInfo | undefined> {
+async function lookUp(bucket: ObjectStore, key: string): Promise<ObjectInfo | undefined> {
   try {
-    return await bucket.head(`${name}.cwasm`);
+    return await bucket.head(key);
   } catch (error) {
     throw unavailable(bucket, error);
   }
 }
 
-async function openObject(bucket: ObjectStore, name: string): Promise<ObjectContent | undefined> {
+async function openObject(bucket: ObjectStore, key: string): Promise<ObjectContent | undefined> {
   try {
-    const content = await bucket.get(`${name}.cwasm`);
+    const content = await bucket.get(key);
     // Said only to those who name an etag.
     return content === 'not_modified' ? undefined : content;
   } catch (error) {

@@ -1,5 +1,6 @@
 import { flagOf, keyOf, OPTION_NAMES, variableOf } from './option-names.ts';
-import { OPTIONS, type Option, type OptionKind, type OptionName } from './options.ts';
+import type { OptionKind } from './option-kind.ts';
+import { OPTIONS, type Option, type OptionName } from './options.ts';
 
 /** The text of `playa serve --help`. */
 export function serveHelp(): string {

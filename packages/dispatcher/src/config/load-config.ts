@@ -3,6 +3,7 @@ import { parse } from 'smol-toml';
 import { ConfigError } from './config-error.ts';
 import { flagOf, keyOf, OPTION_NAMES, variableOf } from './option-names.ts';
 import { parseOptionValue } from './option-value.ts';
+import { capName, LIMIT_NAMES } from '../policy/limits.ts';
 import { OPTIONS, type Config, type Option, type OptionName } from './options.ts';
 
 /** Read where no `--config` is given and it exists. */
@@ -27,7 +28,21 @@ export function loadConfig(args: readonly string[], env: NodeJS.ProcessEnv): Con
     const given = flags.values.get(name) ?? variables.get(name) ?? keys.get(name);
     config[name] = given ?? OPTIONS[name].fallback(env);
   }
+  fitCaps(config as Config, (name) => flags.values.has(name) || variables.has(name) || keys.has(name));
   return config as Config;
+}
+
+/** A cap is never below the server's own value: where it was not set it follows, where it was, one of the two is a mistake. */
+function fitCaps(config: Config, isGiven: (name: OptionName) => boolean): void {
+  for (const name of LIMIT_NAMES) {
+    const cap = capName(name);
+    if (config[cap] >= config[name]) continue;
+    if (isGiven(cap)) {
+      const values = `${keyOf(name)} is ${config[name]}, and its cap ${keyOf(cap)} is ${config[cap]}`;
+      throw new ConfigError(`${values}; raise the cap, or lower the limit`);
+    }
+    config[cap] = config[name];
+  }
 }
 
 type Values = Map<OptionName, string | number | boolean>;

@@ -1,5 +1,5 @@
 import { ConfigError } from './config-error.ts';
-import type { OptionKind } from './options.ts';
+import type { OptionKind } from './option-kind.ts';
 
 const BYTE_UNITS: Record<string, number> = { '': 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
 const TIME_UNITS: Record<string, number> = { '': 1, ms: 1, s: 1000, m: 60_000, h: 3_600_000 };

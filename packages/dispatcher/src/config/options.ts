@@ -2,18 +2,9 @@ import { availableParallelism, homedir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { keyStoreFolder } from '@playa/common/key-store';
-import { ISOLATIONS, type Isolation } from '../policy/limits.ts';
-
-/** What a value is and how it is checked. Sizes are whole bytes; `1k`, `1m`, `1g` stand for powers of 1024. */
-export type OptionKind =
-  | { type: 'text' }
-  | { type: 'path' }
-  | { type: 'address' }
-  | { type: 'count'; min: number; max: number }
-  | { type: 'bytes'; min: number; max: number }
-  | { type: 'milliseconds'; min: number; max: number }
-  | { type: 'switch' }
-  | { type: 'choice'; choices: readonly string[] };
+import { ISOLATIONS, type Isolation } from '../policy/isolation.ts';
+import { capName, LIMITS, LIMIT_NAMES, type CapName, type LimitName } from '../policy/limits.ts';
+import { bytes, count, DAY_MS, GIB, KIB, MIB, milliseconds, type OptionKind } from './option-kind.ts';
 
 /** One row of the schema: flag, environment variable, key, default and description of an option derive from it. */
 export type Option = {
@@ -27,14 +18,20 @@ export type Option = {
 };
 
 const TREE = fileURLToPath(new URL('../../../../', import.meta.url));
-const KIB = 1024;
-const MIB = 1024 * KIB;
-const GIB = 1024 * MIB;
-const DAY_MS = 24 * 60 * 60 * 1000;
+const LIMIT_OPTIONS = Object.fromEntries(
+  LIMIT_NAMES.map((name) => {
+    const { kind, fallback, bounds } = LIMITS[name];
+    return [name, { kind, fallback: () => fallback, group: 'Limits of a function', description: bounds }];
+  }),
+) as { [name: string]: Option } as Record<LimitName, Option>;
 
-const count = (min: number, max: number): OptionKind => ({ type: 'count', min, max });
-const bytes = (min: number, max: number): OptionKind => ({ type: 'bytes', min, max });
-const milliseconds = (min: number, max: number): OptionKind => ({ type: 'milliseconds', min, max });
+const CAP_OPTIONS = Object.fromEntries(
+  LIMIT_NAMES.map((name) => {
+    const { kind, cap } = LIMITS[name];
+    const description = `The most that a policy may ask for; at least the default of the server.`;
+    return [capName(name), { kind, fallback: () => cap, group: 'Caps of the limits', description }];
+  }),
+) as { [name: string]: Option } as Record<CapName, Option>;
 
 /** All options of `playa serve`, by their name in the program. */
 export const OPTIONS = {
@@ -65,6 +62,13 @@ export const OPTIONS = {
     group: 'Server',
     description: 'Folder of the keys whose artifacts are trusted.',
   },
+  secrets: {
+    kind: { type: 'text' },
+    fallback: () => '',
+    fallbackText: 'none',
+    group: 'Server',
+    description: 'File of the secrets that functions may ask for in their policies (docs/policy.md).',
+  },
   drainMs: {
     kind: milliseconds(0, DAY_MS),
     fallback: () => 10_000,
@@ -84,6 +88,12 @@ export const OPTIONS = {
     description:
       "What a request gets of its own: a sandbox, a process in its function's sandbox, or a Wasm instance in a process of its function.",
   },
+  capIsolation: {
+    kind: { type: 'choice', choices: ISOLATIONS },
+    fallback: () => 'instance',
+    group: 'Isolation',
+    description: "The weakest isolation that a function's policy may ask for.",
+  },
   poolSize: {
     kind: count(0, 1000),
     fallback: () => 4,
@@ -102,12 +112,6 @@ export const OPTIONS = {
     fallback: () => 128,
     group: 'Isolation',
     description: 'Sandboxes that are bound to functions; beyond it the one that has been idle for longest is ended.',
-  },
-  runnersPerFunction: {
-    kind: count(1, 1000),
-    fallback: () => 4,
-    group: 'Isolation',
-    description: 'Sandboxes of one function, for the isolations `process` and `instance`.',
   },
   lanesPerRunner: {
     kind: count(1, 64),
@@ -140,70 +144,22 @@ export const OPTIONS = {
     group: 'Isolation',
     description: 'As root: the first of 50,000 user ids that sandboxes run under, each under one of its own.',
   },
-  queueLength: {
-    kind: count(0, 100_000),
-    fallback: () => 256,
-    group: 'Limits',
-    description: 'Requests that wait for one function; further ones are answered with 503.',
-  },
-  queueWaitMs: {
-    kind: milliseconds(1, DAY_MS),
-    fallback: () => 10_000,
-    group: 'Limits',
-    description: 'The longest that a request waits before it is answered with 503.',
-  },
-  fuel: {
-    kind: count(1, Number.MAX_SAFE_INTEGER),
-    fallback: () => 20_000_000_000,
-    group: 'Limits',
-    description: 'Fuel of an invocation: about one unit for a WebAssembly instruction.',
-  },
-  wallMs: {
-    kind: milliseconds(1, DAY_MS),
-    fallback: () => 30_000,
-    group: 'Limits',
-    description: 'Wall-clock time of an invocation, from its start to the end of its answer.',
-  },
-  memoryBytes: {
-    kind: bytes(64 * KIB, 64 * GIB),
-    fallback: () => 128 * MIB,
-    group: 'Limits',
-    description: 'Linear memory of an invocation, all memories together.',
-  },
   maxRequestHeaderBytes: {
     kind: bytes(KIB, 128 * KIB),
     fallback: () => 32 * KIB,
-    group: 'Limits',
+    group: 'Limits of the server',
     description: 'Request line and header fields of a request.',
-  },
-  maxRequestBodyBytes: {
-    kind: bytes(0, Number.MAX_SAFE_INTEGER),
-    fallback: () => 100 * MIB,
-    group: 'Limits',
-    description: 'Body of a request.',
-  },
-  maxResponseHeaderBytes: {
-    kind: bytes(KIB, 128 * KIB),
-    fallback: () => 64 * KIB,
-    group: 'Limits',
-    description: "Header fields of a function's answer.",
-  },
-  logBytes: {
-    kind: bytes(0, 16 * MIB),
-    fallback: () => 64 * KIB,
-    group: 'Limits',
-    description: 'What an invocation may write to stdout and stderr.',
   },
   cacheMaxBytes: {
     kind: bytes(MIB, Number.MAX_SAFE_INTEGER),
     fallback: () => 4 * GIB,
-    group: 'Limits',
+    group: 'Limits of the server',
     description: 'Verified artifacts that are kept in the state folder.',
   },
   maxFunctions: {
     kind: count(1, 10_000_000),
     fallback: () => 10_000,
-    group: 'Limits',
+    group: 'Limits of the server',
     description: 'Functions that are remembered; others are looked up again.',
   },
   runner: {
@@ -219,13 +175,15 @@ export const OPTIONS = {
     group: 'Programs',
     description: 'The bubblewrap command.',
   },
+  ...LIMIT_OPTIONS,
+  ...CAP_OPTIONS,
 } as const satisfies Record<string, Option>;
 
 export type OptionName = keyof typeof OPTIONS;
 
 /** The values of all options. Paths are as they were given. */
 export type Config = {
-  [Name in OptionName]: Name extends 'isolation'
+  [Name in OptionName]: Name extends 'isolation' | 'capIsolation'
     ? Isolation
     : (typeof OPTIONS)[Name]['kind'] extends { type: 'text' | 'path' | 'address' | 'choice' }
       ? string

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import type { Limits } from '../policy/limits.ts';
 import { InvocationError } from '../outcome/invocation-error.ts';
 import type { Lease } from '../pool/function-runners.ts';
 import type { InvocationStream, ResponseSink } from '../runner/invocation-stream.ts';
@@ -9,10 +10,8 @@ import { HttpAnswer } from './http-answer.ts';
 import type { Invocation } from './invocation.ts';
 import { RequestBody } from './request-body.ts';
 
-/** Bounds of an exchange. */
-export type ExchangeLimits = {
-  wallMs: number;
-  maxRequestBodyBytes: number;
+/** What all exchanges have in common. */
+export type ExchangeDeps = {
   /** Writes what a function wrote to stdout or stderr. */
   functionLog: (invocation: Invocation, source: 'stdout' | 'stderr', bytes: Buffer) => void;
 };
@@ -33,18 +32,19 @@ const REPEATABLE = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
  * @throws {InvocationError} when the request cannot be sent at all.
  */
 export function exchange(
-  limits: ExchangeLimits,
+  deps: ExchangeDeps,
   invocation: Invocation,
   lease: Lease,
   pathWithQuery: string,
 ): Promise<'answered' | 'again'> {
   return new Promise((resolve, reject) => {
-    new Exchange(limits, invocation, lease, resolve).start(pathWithQuery, reject);
+    new Exchange(deps, invocation, lease, resolve).start(pathWithQuery, reject);
   });
 }
 
 class Exchange implements ResponseSink {
-  readonly #limits: ExchangeLimits;
+  readonly #deps: ExchangeDeps;
+  readonly #limits: Limits;
   readonly #invocation: Invocation;
   readonly #lease: Lease;
   readonly #resolve: (result: 'answered' | 'again') => void;
@@ -57,12 +57,13 @@ class Exchange implements ResponseSink {
   #settled = false;
 
   constructor(
-    limits: ExchangeLimits,
+    deps: ExchangeDeps,
     invocation: Invocation,
     lease: Lease,
     resolve: (result: 'answered' | 'again') => void,
   ) {
-    this.#limits = limits;
+    this.#deps = deps;
+    this.#limits = invocation.artifact!.policy.limits;
     this.#invocation = invocation;
     this.#lease = lease;
     this.#resolve = resolve;
@@ -93,6 +94,12 @@ class Exchange implements ResponseSink {
   }
 
   body(chunk: Buffer): void {
+    if (this.#invocation.responseBytes + chunk.length > this.#limits.maxResponseBodyBytes) {
+      const { maxResponseBodyBytes } = this.#limits;
+      const detail = `The function's answer has more than ${maxResponseBodyBytes} bytes.`;
+      this.#fail(new InvocationError('response_too_large', detail));
+      return;
+    }
     this.#answer.body(chunk);
   }
 
@@ -105,7 +112,7 @@ class Exchange implements ResponseSink {
   }
 
   log(source: 'stdout' | 'stderr', bytes: Buffer): void {
-    this.#limits.functionLog(this.#invocation, source, bytes);
+    this.#deps.functionLog(this.#invocation, source, bytes);
   }
 
   flush(): void {

@@ -4,16 +4,15 @@ import { InvocationError } from '../outcome/invocation-error.ts';
 import { EVICTED } from '../pool/bound-runner.ts';
 import type { Lease, PendingLease } from '../pool/function-runners.ts';
 import type { RunnerLender } from '../pool/runner-lender.ts';
-import { exchange, type ExchangeLimits } from './exchange.ts';
+import { exchange, type ExchangeDeps } from './exchange.ts';
 import type { Invocation } from './invocation.ts';
 import { resolveRoute } from './resolve-route.ts';
 import { sendProblem } from './send-problem.ts';
 
 /** What the way of a request needs. */
-export type RequestDeps = {
+export type RequestDeps = ExchangeDeps & {
   artifacts: ArtifactCatalog;
   lender: RunnerLender;
-  limits: ExchangeLimits;
   nowMs: () => number;
   /** Takes the account of every invocation, once. */
   settle: (invocation: Invocation) => void;
@@ -47,7 +46,7 @@ export async function handleRequest(deps: RequestDeps, invocation: Invocation): 
       if (lease === undefined) continue;
       invocation.lentMs = deps.nowMs();
 
-      const result = await exchange(deps.limits, invocation, lease, route.pathWithQuery);
+      const result = await exchange(deps, invocation, lease, route.pathWithQuery);
       if (result !== 'again') break;
       // Its runner died before it had answered, and the request may be repeated.
       lease.giveBack();

@@ -9,11 +9,7 @@ import type { OpenLogger } from './logger.ts';
  * The line is put together by hand, in the logger's form: done member by member by the logger it was nearly half of all garbage of a
  * request, and printing fractions was a good part of the rest.
  */
-export function createAccessLog(
-  logger: OpenLogger,
-  isolation: string,
-  nowMs: () => number,
-): (invocation: Invocation) => void {
+export function createAccessLog(logger: OpenLogger, nowMs: () => number): (invocation: Invocation) => void {
   const { values } = logger.log.levels;
   const time = createTimestamp();
   return (invocation) => {
@@ -24,7 +20,8 @@ export function createAccessLog(
     let line = `{"level":${values[level]},"time":"${time()}","reqId":"${invocation.requestId}","method":"${request.method}"`;
     if (invocation.functionName !== undefined) line += `,"function":${JSON.stringify(invocation.functionName)}`;
     if (response.headersSent) line += `,"status":${response.statusCode}`;
-    line += `,"outcome":"${invocation.outcome}","isolation":"${isolation}"`;
+    line += `,"outcome":"${invocation.outcome}"`;
+    if (invocation.artifact !== undefined) line += `,"isolation":"${invocation.artifact.policy.isolation}"`;
     line += `,"durationUs":${micros(nowMs() - invocation.startedMs)},"artifactUs":${micros(invocation.resolvedMs - invocation.routedMs)}`;
     line += `,"poolUs":${micros(invocation.lentMs - invocation.resolvedMs)}`;
     if (invocation.runner !== undefined) line += `,"runner":${invocation.runner}`;

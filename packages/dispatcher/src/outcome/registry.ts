@@ -90,6 +90,13 @@ export const OUTCOMES = {
     title: "The header of the function's answer is too large",
     remedy: 'Answer with fewer or shorter header fields.',
   },
+  response_too_large: {
+    status: 502,
+    blame: 'function',
+    retryable: false,
+    title: "The function's answer is too large",
+    remedy: 'Answer with less, or raise the limit of response bodies.',
+  },
   request_invalid: {
     status: 400,
     blame: 'caller',
@@ -124,6 +131,13 @@ export const OUTCOMES = {
     retryable: false,
     title: 'The client went away before the answer was complete',
     remedy: 'Nothing to do.',
+  },
+  rate_limited: {
+    status: 429,
+    blame: 'caller',
+    retryable: true,
+    title: 'Too many requests in a short time',
+    remedy: 'Try again after the time in Retry-After; the reason says whose requests are counted.',
   },
   queue_full: {
     status: 503,

@@ -23,6 +23,8 @@ export type RunnerScale = {
   runnersPerFunction: number;
   /** Sandboxes end after their first request. */
   oneRequestPerRunner: boolean;
+  /** Invocations at once. */
+  concurrency: number;
   queueLength: number;
   queueWaitMs: number;
 };
@@ -40,6 +42,7 @@ export class FunctionRunners {
   readonly #bound: BoundRunner[] = [];
   readonly #waiters: Waiter[] = [];
   #closed = false;
+  #leases = 0;
   #binding = 0;
   #awaitsBudget = false;
   #retired = false;
@@ -80,6 +83,7 @@ export class FunctionRunners {
   lend(): Lease | PendingLease {
     this.#lastUsedMs = this.#nowMs();
     if (this.#refusal !== undefined) throw this.#refusal;
+    if (this.#leases >= this.#scale.concurrency) return this.#wait();
     if (this.#waiters.length === 0) {
       const lease = this.#tryLend(1);
       if (lease !== undefined) return lease;
@@ -116,6 +120,7 @@ export class FunctionRunners {
 
   #lease(bound: BoundRunner, lane: Lane): Lease {
     let returned = false;
+    this.#leases++;
     const lease: Lease = {
       lane,
       bound,
@@ -123,6 +128,7 @@ export class FunctionRunners {
       giveBack: () => {
         if (returned) return;
         returned = true;
+        this.#leases--;
         if (!lease.used) lane.cancelReservation();
         this.#returned(bound);
       },
@@ -162,7 +168,7 @@ export class FunctionRunners {
   }
 
   #serveWaiters(): void {
-    while (this.#waiters.length > 0) {
+    while (this.#waiters.length > 0 && this.#leases < this.#scale.concurrency) {
       const lease = this.#tryLend(this.#waiters.length);
       if (lease === undefined) return;
       this.#waiters.shift()!.resolve(lease);

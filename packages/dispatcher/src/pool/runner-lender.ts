@@ -1,6 +1,6 @@
 import type { Artifact } from '../artifacts/artifact.ts';
-import type { Isolation, Limits } from '../policy/limits.ts';
-import { FunctionRunners, type Lease, type PendingLease, type RunnerScale } from './function-runners.ts';
+import { loadLimits } from '../policy/load-limits.ts';
+import { FunctionRunners, type Lease, type PendingLease } from './function-runners.ts';
 import type { RunnerBudget } from './runner-budget.ts';
 import type { RunnerPool } from './runner-pool.ts';
 
@@ -26,10 +26,8 @@ const REQUESTS_PER_INSTANCE_WORKER = 1_000_000;
 export function createRunnerLender(deps: {
   pools: { many: RunnerPool; single: RunnerPool };
   budget: RunnerBudget;
-  isolation: Isolation;
-  limits: Limits;
-  env: [string, string][];
-  scale: Omit<RunnerScale, 'oneRequestPerRunner'>;
+  /** Processes in one sandbox that can serve at once. */
+  lanesPerRunner: number;
   /** Invocations that a process takes at once with isolation `instance`. */
   concurrency: number;
   /** Processes of one runner with isolation `instance`: more than there are cores only cost. */
@@ -39,29 +37,32 @@ export function createRunnerLender(deps: {
   nowMs: () => number;
 }): RunnerLender {
   const functions = new Map<Artifact, FunctionRunners>();
-  const { isolation } = deps;
-  const shared = isolation === 'instance';
 
-  const create = (artifact: Artifact): FunctionRunners =>
-    new FunctionRunners({
+  const create = (artifact: Artifact): FunctionRunners => {
+    const { limits, isolation, env } = artifact.policy;
+    const shared = isolation === 'instance';
+    return new FunctionRunners({
       artifact,
       plan: {
         kind: artifact.manifest.kind,
-        ...deps.limits,
+        ...loadLimits(limits),
         requestsPerWorker: shared ? REQUESTS_PER_INSTANCE_WORKER : 1,
         concurrency: shared ? deps.concurrency : 1,
-        env: deps.env,
+        env,
       },
       scale: {
-        ...deps.scale,
-        lanesPerRunner: shared ? Math.min(deps.instanceWorkers, deps.scale.lanesPerRunner) : deps.scale.lanesPerRunner,
-        runnersPerFunction: isolation === 'sandbox' ? deps.maxRunners : deps.scale.runnersPerFunction,
+        lanesPerRunner: shared ? Math.min(deps.instanceWorkers, deps.lanesPerRunner) : deps.lanesPerRunner,
+        runnersPerFunction: isolation === 'sandbox' ? deps.maxRunners : limits.runnersPerFunction,
         oneRequestPerRunner: isolation === 'sandbox',
+        concurrency: limits.concurrency,
+        queueLength: limits.queueLength,
+        queueWaitMs: limits.queueWaitMs,
       },
       pool: isolation === 'sandbox' ? deps.pools.single : deps.pools.many,
       budget: deps.budget,
       nowMs: deps.nowMs,
     });
+  };
 
   const reaper = setInterval(() => {
     deps.budget.reap(deps.runnerIdleMs);

@@ -12,7 +12,7 @@ export type LoadMessage = {
   requestsPerWorker: number;
   concurrency: number;
   lanes: number[];
-  env: [string, string][];
+  env: readonly (readonly [string, string])[];
 };
 
 export type HelloMessage = { protocol: number; runner: string; wasmtime: string; lanes: number };

@@ -1,3 +1,6 @@
+import { loadConfig } from '../../src/config/load-config.ts';
+import { createPolicyGranter } from '../../src/policy/policy-granter.ts';
+import { NO_SECRETS } from '../../src/policy/secret-store.ts';
 import { createHash } from 'node:crypto';
 import {
   mkdirSync,
@@ -53,6 +56,7 @@ async function open(bucket: ObjectStore, maxBytes = 1e9): Promise<ArtifactCatalo
     disk,
     engine: { wasmtime: '48.0.8', architecture: 'x86_64', cpuFeatures: new Set(['sse4_2']) },
     maxNames: 100,
+    grant: createPolicyGranter(loadConfig(['--no-config'], {}), NO_SECRETS),
     onRetired: (version) => retired.push(version),
     nowMs: () => nowMs,
     log: pino({ level: 'silent' }),

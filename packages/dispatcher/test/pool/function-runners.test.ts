@@ -31,6 +31,7 @@ function open(
       lanesPerRunner: 4,
       runnersPerFunction: 1,
       oneRequestPerRunner: false,
+      concurrency: 1000,
       queueLength: 100,
       queueWaitMs: 60_000,
       ...scale,
