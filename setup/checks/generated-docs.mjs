@@ -7,7 +7,7 @@ import { SetupFailure } from '../lib/failure.mjs';
  * Documents that a command writes from the code, so that they cannot say anything else.
  * @type {{ file: string, command: string[] }[]}
  */
-export const GENERATED_DOCS = ['configuration', 'outcomes'].map((page) => ({
+export const GENERATED_DOCS = ['configuration', 'limits', 'outcomes'].map((page) => ({
   file: `docs/${page}.md`,
   command: ['packages/dispatcher/bin/playa', 'docs', page],
 }));
