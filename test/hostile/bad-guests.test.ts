@@ -83,7 +83,7 @@ describe.each(['process', 'instance', 'sandbox'])('isolation %s', (isolation) =>
     ['content-length-lie?length=5&bytes=10', 502, ['response_invalid'], /content-length/],
     ['content-length-lie?length=50&bytes=10', 502, ['response_invalid'], /body/],
     ['unfinished-body?bytes=10', 502, ['response_invalid'], /./],
-    ['table?count=10000000', 502, ['trap'], /handle/],
+    ['table?count=10000000', 507, ['resource_exceeded'], /handle/],
   ])('probe/%s is answered with %i %j', async (path, status, codes, detail) => {
     expect(await expectFailure(servers.get(isolation)!, `probe/${path}`, status, codes)).toMatch(detail);
   });
@@ -103,8 +103,8 @@ describe.each(['process', 'instance', 'sandbox'])('isolation %s', (isolation) =>
     ['bulk-fill', 504, ['fuel_exhausted', 'wall_exceeded']],
     ['initial-memory', 507, ['memory_exceeded']],
     ['many-memories', 507, ['memory_exceeded']],
-    ['huge-table', 507, ['memory_exceeded']],
-    ['growing-table', 507, ['memory_exceeded']],
+    ['huge-table', 507, ['resource_exceeded']],
+    ['growing-table', 507, ['resource_exceeded']],
     ['big-memory-module', 507, ['memory_exceeded']],
   ])('%s is answered with %i %j', async (path, status, codes) => {
     await expectFailure(servers.get(isolation)!, path, status, codes);

@@ -68,7 +68,9 @@ fn main() -> Result<(), Failure> {
         .collect::<std::io::Result<_>>()?;
 
     let load = serde_json::json!({
-        "component": artifact, "kind": kind, "fuel": 10_000_000_000_u64, "wallMs": 30_000, "memoryBytes": 134_217_728,
+        "component": artifact, "kind": kind, "fuel": 10_000_000_000_u64, "cpuMs": 10_000, "wallMs": 30_000,
+        "memoryBytes": 134_217_728, "instances": 100, "memories": 100, "tables": 100, "tableElements": 1_000_000,
+        "resources": 10_000, "hostcallBytes": 8_388_608, "randomBytes": 1_048_576, "logLines": 1_000,
         "responseHeaderBytes": 65_536, "logBytes": 65_536, "env": [],
         "requestsPerWorker": if is_process { 1 } else { 4_000_000_000_u32 },
         "concurrency": at_once, "lanes": (0..lane_count).collect::<Vec<_>>(),

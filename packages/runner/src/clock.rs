@@ -1,7 +1,8 @@
 //! Clocks that supervisor and workers have in common.
 
 use rustix::time::{ClockId, clock_gettime};
-use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 fn nanoseconds(clock: ClockId) -> u64 {
     let now = clock_gettime(clock);
@@ -18,22 +19,29 @@ fn thread_cpu_ns() -> u64 {
     nanoseconds(ClockId::ThreadCPUTime)
 }
 
-/// Shares the CPU time of a thread out to those who use it one after the other. Reading the clock is a system call, so
-/// the end of one turn is the beginning of the next.
-#[derive(Debug, Default)]
+/// Shares the CPU time of a thread out to those who use it one after the other; clones are the same clock. Reading the
+/// time is a system call, so the end of one turn is the beginning of the next.
+#[derive(Clone, Debug, Default)]
 pub struct CpuClock {
-    last_ns: Cell<u64>,
+    last_ns: Arc<AtomicU64>,
 }
 
 impl CpuClock {
     /// A series of turns begins.
     pub fn start(&self) {
-        self.last_ns.set(thread_cpu_ns());
+        self.last_ns.store(thread_cpu_ns(), Ordering::Relaxed);
     }
 
     /// A turn ends; returns how long it was, in nanoseconds.
     pub fn lap_ns(&self) -> u64 {
         let now = thread_cpu_ns();
-        now - self.last_ns.replace(now)
+        let last = self.last_ns.load(Ordering::Relaxed);
+        self.last_ns.store(now, Ordering::Relaxed);
+        now - last
+    }
+
+    /// How long the present turn has been so far, in nanoseconds.
+    pub fn turn_ns(&self) -> u64 {
+        thread_cpu_ns() - self.last_ns.load(Ordering::Relaxed)
     }
 }

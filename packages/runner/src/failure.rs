@@ -1,7 +1,10 @@
 //! Why an invocation failed: Wasmtime's errors in the words of the protocol.
 
+use crate::cpu_budget::CpuExceeded;
+use crate::limits::Refusal;
 use crate::protocol::done::Outcome;
 use std::fmt::Write;
+use wasmtime::component::ResourceTableError;
 use wasmtime::{Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 use wasmtime_wasi_http::FieldMapError;
@@ -22,15 +25,21 @@ impl Failure {
         Self { outcome, detail: detail.into() }
     }
 
-    /// What an error means that ended a guest. `memory_refused`: it was denied memory before.
-    pub fn from_guest_error(error: &wasmtime::Error, memory_refused: bool) -> Self {
+    /// What an error means that ended a guest. `refusal`: what it was denied before.
+    pub fn from_guest_error(error: &wasmtime::Error, refusal: Option<Refusal>) -> Self {
         if let Some(trap) = error.downcast_ref::<Trap>() {
-            return Self::from_trap(*trap, error, memory_refused);
+            return Self::from_trap(*trap, error, refusal);
+        }
+        if error.downcast_ref::<CpuExceeded>().is_some() {
+            return Self::cpu_exceeded();
         }
         // What wraps the cause is the guest's stack.
         let cause = error.root_cause();
-        if memory_refused {
-            return Self::new(Outcome::MemoryExceeded, format!("memory was refused: {cause}"));
+        if is_beyond_resources(error) {
+            return Self::new(Outcome::ResourceExceeded, cause.to_string());
+        }
+        if let Some(refusal) = refusal {
+            return Self::refused(refusal, &cause.to_string());
         }
         if let Some(I32Exit(code)) = error.downcast_ref::<I32Exit>() {
             return if *code == 0 {
@@ -45,16 +54,14 @@ impl Failure {
         Self::new(Outcome::Trap, format!("host: {cause}"))
     }
 
-    fn from_trap(trap: Trap, error: &wasmtime::Error, memory_refused: bool) -> Self {
-        match trap {
-            Trap::OutOfFuel => Self::new(Outcome::FuelExhausted, "all fuel is consumed"),
-            Trap::Interrupt => Self::wall_exceeded(),
-            Trap::NoAsyncResult => Self::new(Outcome::NoResponse, "the guest ended without a response"),
-            Trap::StackOverflow => Self::new(Outcome::StackOverflow, "the call stack is exhausted"),
-            _ if memory_refused => {
-                Self::new(Outcome::MemoryExceeded, format!("memory was refused before: {}", describe(trap)))
-            }
-            _ => {
+    fn from_trap(trap: Trap, error: &wasmtime::Error, refusal: Option<Refusal>) -> Self {
+        match (trap, refusal) {
+            (Trap::OutOfFuel, _) => Self::new(Outcome::FuelExhausted, "all fuel is consumed"),
+            (Trap::Interrupt, _) => Self::wall_exceeded(),
+            (Trap::NoAsyncResult, _) => Self::new(Outcome::NoResponse, "the guest ended without a response"),
+            (Trap::StackOverflow, _) => Self::new(Outcome::StackOverflow, "the call stack is exhausted"),
+            (_, Some(refusal)) => Self::refused(refusal, &describe(trap)),
+            (_, None) => {
                 let mut detail = format!("{}: {}", kind(trap), describe(trap));
                 if let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() {
                     let names = backtrace.frames().iter().filter_map(|frame| frame.func_name());
@@ -68,10 +75,40 @@ impl Failure {
         }
     }
 
+    /// A guest that was refused something came to nothing.
+    pub fn refused(refusal: Refusal, end: &str) -> Self {
+        match refusal {
+            Refusal::Memory => Self::new(Outcome::MemoryExceeded, format!("memory was refused: {end}")),
+            Refusal::TableElements => {
+                Self::new(Outcome::ResourceExceeded, format!("elements of a table were refused: {end}"))
+            }
+        }
+    }
+
+    /// The limit of CPU time was reached.
+    pub fn cpu_exceeded() -> Self {
+        Self::new(Outcome::CpuExceeded, CpuExceeded.to_string())
+    }
+
     /// The wall clock limit was reached.
     pub fn wall_exceeded() -> Self {
         Self::new(Outcome::WallExceeded, "the time limit is reached")
     }
+}
+
+/// Whether a host function or an instantiation failed for want of a place. Only one of Wasmtime's errors has a type.
+fn is_beyond_resources(error: &wasmtime::Error) -> bool {
+    const TEXTS: [&str; 4] = [
+        "resource limit exceeded",
+        "store handle limit exceeded",
+        "fuel allocated for hostcalls has been exhausted",
+        "requested len",
+    ];
+    if matches!(error.downcast_ref(), Some(ResourceTableError::Full)) {
+        return true;
+    }
+    let cause = error.root_cause().to_string();
+    cause == ResourceTableError::Full.to_string() || TEXTS.iter().any(|text| cause.contains(text))
 }
 
 /// A word for each trap, which callers may rely on: Wasmtime's own, as in `integer_division_by_zero`.

@@ -40,7 +40,8 @@ impl Function {
         let internal =
             |error: wasmtime::Error| Refused { reason: RefusedReason::Internal, detail: format!("{error:#}") };
         if load.requests_per_worker > 1 {
-            let pooling = build_engine(Allocation::Pooling { concurrency: load.concurrency }).map_err(internal)?;
+            let allocation = Allocation::Pooling { concurrency: load.concurrency, table_elements: load.table_elements };
+            let pooling = build_engine(allocation).map_err(internal)?;
             let linker = build_linker(&pooling).map_err(internal)?;
             match artifact::load(&pooling, &linker, path, load.kind) {
                 Ok(program) => return Ok(Self { engine: pooling, program, load }),
@@ -78,6 +79,8 @@ fn check_limits(load: &Load, lanes: usize) -> Result<(), Refused> {
         "fuel must not be 0".to_owned()
     } else if load.wall_ms == 0 {
         "wallMs must not be 0".to_owned()
+    } else if load.cpu_ms == 0 {
+        "cpuMs must not be 0".to_owned()
     } else if load.requests_per_worker == 0 {
         "requestsPerWorker must not be 0".to_owned()
     } else if load.concurrency == 0 || load.concurrency > MAX_CONCURRENCY {

@@ -29,7 +29,31 @@ struct State {
     kept: Vec<u8>,
     limit_bytes: usize,
     left_bytes: usize,
+    limit_lines: usize,
+    left_lines: usize,
     notified: bool,
+}
+
+impl State {
+    /// How many of `bytes` are within the limits; they count from then on.
+    fn take(&mut self, bytes: &[u8]) -> usize {
+        if self.left_lines == 0 {
+            return 0;
+        }
+        let mut taken = bytes.len().min(self.left_bytes);
+        for (at, byte) in bytes[..taken].iter().enumerate() {
+            if *byte != b'\n' {
+                continue;
+            }
+            self.left_lines -= 1;
+            if self.left_lines == 0 {
+                taken = at + 1;
+                break;
+            }
+        }
+        self.left_bytes -= taken;
+        taken
+    }
 }
 
 /// The log of one invocation; clones share it.
@@ -40,9 +64,17 @@ pub struct GuestLog {
 }
 
 impl GuestLog {
-    /// A log of at most `limit_bytes`, for a stream that is not known yet.
-    pub fn new(outbox: Outbox, limit_bytes: usize) -> Self {
-        let state = State { stream: 0, kept: Vec::new(), limit_bytes, left_bytes: limit_bytes, notified: false };
+    /// A log of at most so many bytes and lines, for a stream that is not known yet.
+    pub fn new(outbox: Outbox, limit_bytes: usize, limit_lines: usize) -> Self {
+        let state = State {
+            stream: 0,
+            kept: Vec::new(),
+            limit_bytes,
+            left_bytes: limit_bytes,
+            limit_lines,
+            left_lines: limit_lines,
+            notified: false,
+        };
         Self { outbox, state: Arc::new(Mutex::new(state)) }
     }
 
@@ -76,12 +108,16 @@ impl GuestLog {
 
     fn write(&self, source: Source, bytes: &[u8]) {
         let mut state = self.lock();
-        let taken = bytes.len().min(state.left_bytes);
-        state.left_bytes -= taken;
+        let taken = state.take(bytes);
         self.put(&mut state, source, &bytes[..taken]);
         if taken < bytes.len() && !state.notified {
             state.notified = true;
-            let notice = format!("\nthe log limit of {} bytes is reached; the rest is dropped\n", state.limit_bytes);
+            let limit = if state.left_lines == 0 {
+                format!("{} lines", state.limit_lines)
+            } else {
+                format!("{} bytes", state.limit_bytes)
+            };
+            let notice = format!("\nthe log limit of {limit} is reached; the rest is dropped\n");
             self.put(&mut state, Source::Stderr, notice.as_bytes());
         }
     }

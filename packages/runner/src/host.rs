@@ -1,8 +1,10 @@
 //! What a guest finds around it: the data of its store, and the WASI functions it may import.
 
+use crate::cpu_budget::{CpuBudget, CpuExceeded};
 use crate::guest_log::{GuestLog, Source};
 use crate::limits::{self, Limiter};
 use crate::outgoing::Hooks;
+use crate::protocol::control::Load;
 use crate::request_body::Stdin;
 use crate::stdout_pipe::StdoutPipe;
 use std::time::Instant;
@@ -21,6 +23,7 @@ pub struct Guest {
     http: WasiHttpCtx,
     hooks: Hooks,
     pub limiter: Limiter,
+    pub cpu: CpuBudget,
     /// When the guest must have ended.
     pub deadline: Instant,
 }
@@ -45,13 +48,13 @@ pub struct CommandStreams {
     pub variables: Vec<(String, String)>,
 }
 
-fn wasi_builder(env: &[(String, String)], log: &GuestLog, command: Option<CommandStreams>) -> WasiCtxBuilder {
+fn wasi_builder(load: &Load, log: &GuestLog, command: Option<CommandStreams>) -> WasiCtxBuilder {
     let mut builder = WasiCtxBuilder::new();
     // Programs expect to find their own name.
     builder.arg("function");
-    builder.envs(env);
+    builder.envs(&load.env);
     builder.stderr(log.stream(Source::Stderr));
-    builder.max_random_size(limits::MAX_RANDOM_BYTES);
+    builder.max_random_size(load.random_bytes);
     match command {
         None => {
             builder.stdout(log.stream(Source::Stdout));
@@ -67,30 +70,31 @@ fn wasi_builder(env: &[(String, String)], log: &GuestLog, command: Option<Comman
 
 impl Guest {
     /// Data for a guest that has no request yet.
-    fn new(env: &[(String, String)], log: &GuestLog, memory_bytes: u64, deadline: Instant) -> Self {
+    fn new(load: &Load, log: &GuestLog, cpu: CpuBudget, deadline: Instant) -> Self {
         let mut table = ResourceTable::new();
-        table.set_max_capacity(limits::MAX_RESOURCES);
+        table.set_max_capacity(load.resources);
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(limits::FIELD_BYTES);
         Self {
-            wasi: wasi_builder(env, log, None).build(),
+            wasi: wasi_builder(load, log, None).build(),
             preview1: None,
             table,
             http,
             hooks: Hooks::default(),
-            limiter: Limiter::new(memory_bytes),
+            limiter: Limiter::new(load),
+            cpu,
             deadline,
         }
     }
 
     /// Gives a component that is a command its request.
-    pub fn set_command(&mut self, env: &[(String, String)], log: &GuestLog, command: CommandStreams) {
-        self.wasi = wasi_builder(env, log, Some(command)).build();
+    pub fn set_command(&mut self, load: &Load, log: &GuestLog, command: CommandStreams) {
+        self.wasi = wasi_builder(load, log, Some(command)).build();
     }
 
     /// Gives a core module its request, or `None` when there is none yet.
-    pub fn set_preview1(&mut self, env: &[(String, String)], log: &GuestLog, command: Option<CommandStreams>) {
-        self.preview1 = Some(wasi_builder(env, log, command).build_p1());
+    pub fn set_preview1(&mut self, load: &Load, log: &GuestLog, command: Option<CommandStreams>) {
+        self.preview1 = Some(wasi_builder(load, log, command).build_p1());
     }
 }
 
@@ -100,23 +104,26 @@ impl Guest {
 /// The engine lacks fuel, or memory is short.
 pub fn new_store(
     engine: &Engine,
-    env: &[(String, String)],
+    load: &Load,
     log: &GuestLog,
-    fuel: u64,
-    memory_bytes: u64,
+    cpu: CpuBudget,
     deadline: Instant,
 ) -> wasmtime::Result<Store<Guest>> {
-    let mut store = Store::try_new(engine, Guest::new(env, log, memory_bytes, deadline))?;
-    store.set_fuel(fuel)?;
+    let mut store = Store::try_new(engine, Guest::new(load, log, cpu, deadline))?;
+    store.set_fuel(load.fuel)?;
     store.limiter(|guest| &mut guest.limiter);
-    store.set_hostcall_fuel(limits::HOSTCALL_BYTES);
-    store.set_max_component_handles(limits::MAX_RESOURCES);
+    store.set_hostcall_fuel(load.hostcall_bytes);
+    store.set_max_component_handles(load.resources);
     if let Some(table) = store.concurrent_resource_table() {
-        table.set_max_capacity(limits::MAX_RESOURCES);
+        table.set_max_capacity(load.resources);
     }
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(|context| {
-        Ok(if Instant::now() < context.data().deadline { UpdateDeadline::Yield(1) } else { UpdateDeadline::Interrupt })
+        let guest = context.data();
+        if guest.cpu.is_used_up_now() {
+            return Err(CpuExceeded.into());
+        }
+        Ok(if Instant::now() < guest.deadline { UpdateDeadline::Yield(1) } else { UpdateDeadline::Interrupt })
     });
     Ok(store)
 }

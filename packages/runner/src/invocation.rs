@@ -4,6 +4,7 @@ use crate::answer::Answer;
 use crate::call::{ResponseSender, call};
 use crate::cgi;
 use crate::clock::CpuClock;
+use crate::cpu_budget::CpuBudget;
 use crate::failure::Failure;
 use crate::guest_log::GuestLog;
 use crate::host::{CommandStreams, Guest, new_store};
@@ -16,7 +17,7 @@ use crate::protocol::request::RequestHead;
 use crate::request_body::Stdin;
 use crate::stdout_pipe::StdoutPipe;
 use crate::stream::Stream;
-use crate::watch::{Meter, Watch};
+use crate::watch::{Watch, metered};
 use futures::channel::oneshot;
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -55,16 +56,21 @@ impl Setting<'_> {
         Duration::from_millis(self.load.wall_ms)
     }
 
+    /// The CPU time of a further invocation.
+    pub fn cpu_budget(&self) -> CpuBudget {
+        CpuBudget::new(self.clock.clone(), self.load.cpu_ms)
+    }
+
     /// Makes an instance, which may run start functions of the guest.
     ///
     /// # Errors
     /// Memory is too short for a store. What goes wrong in the guest is kept in the result instead.
-    pub async fn prepare(&self, deadline: Instant) -> wasmtime::Result<Prepared> {
+    pub async fn prepare(&self, cpu: &CpuBudget, deadline: Instant) -> wasmtime::Result<Prepared> {
         let load = self.load;
-        let log = GuestLog::new(self.outbox.clone(), load.log_bytes);
-        let mut store = new_store(self.engine, &load.env, &log, load.fuel, load.memory_bytes, deadline)?;
+        let log = GuestLog::new(self.outbox.clone(), load.log_bytes, load.log_lines);
+        let mut store = new_store(self.engine, load, &log, cpu.clone(), deadline)?;
         if let Program::Module(_) = self.program {
-            store.data_mut().set_preview1(&load.env, &log, None);
+            store.data_mut().set_preview1(load, &log, None);
         }
         let instance = self.program.instantiate(&mut store).await;
         Ok(Prepared { store, log, instance })
@@ -78,10 +84,10 @@ impl Setting<'_> {
         prepared: Option<Prepared>,
         started: Instant,
     ) -> u32 {
-        let watch = Watch { stream: &stream, deadline: started + self.wall() };
-        let meter = Meter::new(&self.clock);
+        let cpu = self.cpu_budget();
+        let watch = Watch { stream: &stream, deadline: started + self.wall(), cpu: &cpu };
         let usage = Usage::default();
-        let result = meter.over(self.run(&watch, &usage, &stream, head, prepared)).await;
+        let result = metered(&cpu, self.run(&watch, &usage, &stream, head, prepared)).await;
         let (outcome, detail) = match result {
             Ok(()) => (Outcome::Ok, String::new()),
             Err(failure) => (failure.outcome, failure.detail),
@@ -90,7 +96,7 @@ impl Setting<'_> {
             outcome,
             detail,
             fuel: usage.fuel.get(),
-            cpu_us: meter.used_us(),
+            cpu_us: cpu.used_us(),
             wall_us: u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
             peak_memory_bytes: usage.peak_memory_bytes.get(),
             worker: self.worker,
@@ -112,18 +118,19 @@ impl Setting<'_> {
         let prepared = match prepared {
             Some(prepared) => prepared,
             None => watch
-                .over(self.prepare(watch.deadline))
+                .over(self.prepare(watch.cpu, watch.deadline))
                 .await?
                 .map_err(|error| Failure::new(Outcome::Internal, format!("{error:#}")))?,
         };
         let Prepared { mut store, log, instance } = prepared;
         store.data_mut().deadline = watch.deadline;
+        store.data_mut().cpu = watch.cpu.clone();
         log.attach(stream.number);
         let instance = match instance {
             Ok(instance) => instance,
             Err(error) => {
                 usage.take(self.load, &store);
-                return Err(Failure::from_guest_error(&error, store.data().limiter.has_refused()));
+                return Err(Failure::from_guest_error(&error, store.data().limiter.refusal()));
             }
         };
         let answer = Answer::new(stream, &self.outbox, self.load.response_header_bytes, &head.method[..] == b"HEAD");
@@ -154,12 +161,12 @@ impl Setting<'_> {
                 .await
         };
         usage.take(self.load, &store);
-        let refused = store.data().limiter.has_refused();
+        let refusal = store.data().limiter.refusal();
         match ended {
             Ok(Ok(Ok(()))) => {}
             Ok(Ok(Err(error))) => {
                 self.used_up.borrow_mut().push(store);
-                return Err(Failure::from_guest_error(&error, refused));
+                return Err(Failure::from_guest_error(&error, refusal));
             }
             Ok(Err(failure)) | Err(failure) => {
                 self.used_up.borrow_mut().push(store);
@@ -185,8 +192,10 @@ impl Setting<'_> {
                 watch.over(sending).await?
             }
         };
-        if refused && result.as_ref().is_err_and(|failure| failure.outcome == Outcome::NoResponse) {
-            return Err(Failure::new(Outcome::MemoryExceeded, "memory was refused, and the guest gave no answer"));
+        if let Some(refusal) = refusal
+            && result.as_ref().is_err_and(|failure| failure.outcome == Outcome::NoResponse)
+        {
+            return Err(Failure::refused(refusal, "the guest gave no answer"));
         }
         result
     }
@@ -206,9 +215,9 @@ impl Setting<'_> {
             variables: cgi::variables::variables(head),
         };
         if let Program::Module(_) = self.program {
-            store.data_mut().set_preview1(&self.load.env, log, Some(command));
+            store.data_mut().set_preview1(self.load, log, Some(command));
         } else {
-            store.data_mut().set_command(&self.load.env, log, command);
+            store.data_mut().set_command(self.load, log, command);
         }
         stdout
     }

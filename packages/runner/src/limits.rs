@@ -1,33 +1,16 @@
-//! Limits of one invocation: constants that hold for every tenant, and the count of its linear memory.
+//! Limits of one invocation: the counts of what its store has, and constants that hold for every tenant.
 
+use crate::protocol::control::Load;
 use wasmtime::ResourceLimiter;
-
-/// Core instances of one store. Components built from many languages' modules have about ten.
-pub const MAX_INSTANCES: u32 = 100;
-
-/// Tables of one store.
-pub const MAX_TABLES: usize = 100;
-
-/// Linear memories of one store; all of them together are bounded by the memory limit.
-pub const MAX_MEMORIES: usize = 100;
-
-/// Elements of all tables of a store, 8 bytes each: 8 MB. Large programs have some ten thousand functions.
-pub const MAX_TABLE_ELEMENTS: usize = 1_000_000;
-
-/// Bytes that one call may make the host copy out of the guest. Larger bodies are streamed.
-pub const HOSTCALL_BYTES: usize = 8 << 20;
-
-/// Handles that a guest may have open at once, each a small allocation of the host.
-pub const MAX_RESOURCES: usize = 10_000;
-
-/// Random bytes in one call; a guest that wants more calls again.
-pub const MAX_RANDOM_BYTES: u64 = 1 << 20;
 
 /// Header fields that a guest builds, counted as Wasmtime does (with its own overhead).
 pub const FIELD_BYTES: usize = 256 << 10;
 
 /// The largest chunk of a response body that is taken out of a guest at once.
 pub const BODY_CHUNK_BYTES: usize = 64 << 10;
+
+/// Core instances of the pool for each invocation; components built from many languages' modules have about ten.
+pub const POOL_INSTANCES: u32 = 100;
 
 /// Memory slots of the pool for each invocation. A component has one, rarely two or three.
 pub const POOL_MEMORIES: u32 = 4;
@@ -45,19 +28,39 @@ pub const POOL_INSTANCE_BYTES: usize = 4 << 20;
 /// it was touched: with a megabyte, which is all stack in a Rust guest, that was 40 % of a worker's time.
 pub const POOL_KEEP_RESIDENT_BYTES: usize = 64 << 10;
 
+/// What a guest was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    Memory,
+    TableElements,
+}
+
 /// Counts the linear memory and the tables of one store, and refuses what is too much.
 #[derive(Debug)]
 pub struct Limiter {
     limit_bytes: u64,
+    limit_elements: usize,
+    instances: usize,
+    memories: usize,
+    tables: usize,
     used_bytes: u64,
     table_elements: usize,
-    refused: bool,
+    refusal: Option<Refusal>,
 }
 
 impl Limiter {
     /// A limiter for one store. Memory of a store never shrinks, so what is used is also the peak.
-    pub fn new(limit_bytes: u64) -> Self {
-        Self { limit_bytes, used_bytes: 0, table_elements: 0, refused: false }
+    pub fn new(load: &Load) -> Self {
+        Self {
+            limit_bytes: load.memory_bytes,
+            limit_elements: load.table_elements,
+            instances: load.instances,
+            memories: load.memories,
+            tables: load.tables,
+            used_bytes: 0,
+            table_elements: 0,
+            refusal: None,
+        }
     }
 
     /// The most linear memory that the store has had, in bytes.
@@ -65,9 +68,9 @@ impl Limiter {
         self.used_bytes
     }
 
-    /// Whether memory was refused. A trap that follows is most likely the guest's answer to it.
-    pub fn has_refused(&self) -> bool {
-        self.refused
+    /// What was refused last. A trap that follows is most likely the guest's answer to it.
+    pub fn refusal(&self) -> Option<Refusal> {
+        self.refusal
     }
 }
 
@@ -79,7 +82,7 @@ impl ResourceLimiter for Limiter {
         }
         let used_bytes = self.used_bytes.saturating_add(desired.saturating_sub(current) as u64);
         if used_bytes > self.limit_bytes {
-            self.refused = true;
+            self.refusal = Some(Refusal::Memory);
             return Ok(false);
         }
         self.used_bytes = used_bytes;
@@ -88,7 +91,7 @@ impl ResourceLimiter for Limiter {
 
     fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
         // The operating system refused, or the declared maximum did; a guest that dies of it died of memory.
-        self.refused = true;
+        self.refusal = Some(Refusal::Memory);
         Ok(())
     }
 
@@ -97,8 +100,8 @@ impl ResourceLimiter for Limiter {
             return Ok(true);
         }
         let elements = self.table_elements.saturating_add(desired.saturating_sub(current));
-        if elements > MAX_TABLE_ELEMENTS {
-            self.refused = true;
+        if elements > self.limit_elements {
+            self.refusal = Some(Refusal::TableElements);
             return Ok(false);
         }
         self.table_elements = elements;
@@ -107,19 +110,19 @@ impl ResourceLimiter for Limiter {
 
     fn table_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
         // In a pool the slot's size refuses before the count does.
-        self.refused = true;
+        self.refusal = Some(Refusal::TableElements);
         Ok(())
     }
 
     fn instances(&self) -> usize {
-        MAX_INSTANCES as usize
+        self.instances
     }
 
     fn tables(&self) -> usize {
-        MAX_TABLES
+        self.tables
     }
 
     fn memories(&self) -> usize {
-        MAX_MEMORIES
+        self.memories
     }
 }

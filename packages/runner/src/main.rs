@@ -6,6 +6,7 @@ mod call;
 mod cgi;
 mod clock;
 mod control_socket;
+mod cpu_budget;
 mod engine;
 mod failure;
 mod function;

@@ -1,19 +1,19 @@
 //! Keeps an invocation within its time, and counts the CPU time it takes.
 
-use crate::clock::CpuClock;
+use crate::cpu_budget::CpuBudget;
 use crate::failure::Failure;
 use crate::protocol::done::Outcome;
 use crate::stream::Stream;
-use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
 use std::time::Instant;
 
-/// Ends what it watches at the deadline and on CANCEL.
+/// Ends what it watches at the deadline, on CANCEL, and when the CPU time is used up.
 pub struct Watch<'a> {
     pub stream: &'a Stream,
     pub deadline: Instant,
+    pub cpu: &'a CpuBudget,
 }
 
 impl Watch<'_> {
@@ -28,6 +28,10 @@ impl Watch<'_> {
             if self.stream.poll_cancelled(context).is_ready() {
                 return Poll::Ready(Err(Failure::new(Outcome::Cancelled, "nobody waits for the answer any more")));
             }
+            // Turns that are shorter than a tick of the epoch are only seen here.
+            if self.cpu.is_used_up() {
+                return Poll::Ready(Err(Failure::cpu_exceeded()));
+            }
             match future.as_mut().poll(context) {
                 Poll::Ready(value) => Poll::Ready(Ok(value)),
                 // Only a guest that waits costs a timer.
@@ -41,31 +45,13 @@ impl Watch<'_> {
     }
 }
 
-/// Counts the CPU time of one invocation among others of the same thread.
-pub struct Meter<'a> {
-    clock: &'a CpuClock,
-    used_ns: Cell<u64>,
-}
-
-impl<'a> Meter<'a> {
-    /// `clock` must have been started in every turn in which the invocation is polled.
-    pub fn new(clock: &'a CpuClock) -> Self {
-        Self { clock, used_ns: Cell::new(0) }
-    }
-
-    /// Runs `future`; the time up to its end is known then.
-    pub async fn over<T>(&self, future: impl Future<Output = T>) -> T {
-        let mut future = pin!(future);
-        poll_fn(|context| {
-            let poll = future.as_mut().poll(context);
-            self.used_ns.set(self.used_ns.get() + self.clock.lap_ns());
-            poll
-        })
-        .await
-    }
-
-    /// What was used so far, in microseconds.
-    pub fn used_us(&self) -> u64 {
-        self.used_ns.get() / 1_000
-    }
+/// Runs `future`; every turn of it is counted.
+pub async fn metered<T>(budget: &CpuBudget, future: impl Future<Output = T>) -> T {
+    let mut future = pin!(future);
+    poll_fn(|context| {
+        let poll = future.as_mut().poll(context);
+        budget.end_turn();
+        poll
+    })
+    .await
 }

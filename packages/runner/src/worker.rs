@@ -1,6 +1,6 @@
 //! A worker: serves the invocations of one lane, and ends.
 
-use crate::clock::monotonic_ms;
+use crate::clock::{CpuClock, monotonic_ms};
 use crate::http_request::header_map;
 use crate::invocation::{Prepared, Setting};
 use crate::lane_page::LanePage;
@@ -14,6 +14,7 @@ use crate::report::report;
 use crate::socket::{LaneSocket, Received};
 use crate::stream::Stream;
 use crate::ticker;
+use crate::watch::metered;
 use futures::stream::{FuturesUnordered, StreamExt};
 use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
@@ -96,16 +97,19 @@ async fn prepare_ahead(setting: &Setting<'_>, page: &LanePage) -> Option<Prepare
     }
     let deadline = Instant::now() + setting.wall();
     page.set_deadline_ms(monotonic_ms() + setting.load.wall_ms);
-    let prepared = tokio::time::timeout_at(deadline.into(), ticked(setting.prepare(deadline))).await;
+    let cpu = setting.cpu_budget();
+    let preparing = ticked(&setting.clock, metered(&cpu, setting.prepare(&cpu, deadline)));
+    let prepared = tokio::time::timeout_at(deadline.into(), preparing).await;
     page.set_deadline_ms(0);
     // Without an instance the invocation makes one itself, and says what is wrong.
     prepared.ok()?.ok()
 }
 
-/// Keeps the epoch timer going while `future` runs.
-async fn ticked<T>(future: impl Future<Output = T>) -> T {
+/// Keeps the clock and the epoch timer going while `future` runs.
+async fn ticked<T>(clock: &CpuClock, future: impl Future<Output = T>) -> T {
     let mut future = std::pin::pin!(future);
     poll_fn(|context| {
+        clock.start();
         ticker::enter();
         let poll = future.as_mut().poll(context);
         ticker::leave();

@@ -90,15 +90,16 @@ class Exchange implements ResponseSink {
   }
 
   response(head: { status: number; headers: RawHeaders }): void {
+    // Refused before anything is passed on, the caller gets a whole answer rather than half of one.
+    if (declaredBytes(head.headers) > this.#limits.maxResponseBodyBytes && this.#invocation.request.method !== 'HEAD') {
+      return this.#fail(this.#answerTooLarge());
+    }
     this.#answer.head(head);
   }
 
   body(chunk: Buffer): void {
     if (this.#invocation.responseBytes + chunk.length > this.#limits.maxResponseBodyBytes) {
-      const { maxResponseBodyBytes } = this.#limits;
-      const detail = `The function's answer has more than ${maxResponseBodyBytes} bytes.`;
-      this.#fail(new InvocationError('response_too_large', detail));
-      return;
+      return this.#fail(this.#answerTooLarge());
     }
     this.#answer.body(chunk);
   }
@@ -168,6 +169,11 @@ class Exchange implements ResponseSink {
     );
   }
 
+  #answerTooLarge(): InvocationError {
+    const detail = `The function's answer has more than ${this.#limits.maxResponseBodyBytes} bytes.`;
+    return new InvocationError('response_too_large', detail);
+  }
+
   #finish(result: 'answered' | 'again'): void {
     this.#settled = true;
     clearTimeout(this.#timer);
@@ -202,6 +208,14 @@ function firstLine(text: string): string {
 function hasBody(request: IncomingMessage): boolean {
   const { headers } = request;
   return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
+}
+
+/** What `content-length` says, 0 without one. */
+function declaredBytes(headers: RawHeaders): number {
+  for (let i = 0; i < headers.length; i += 2) {
+    if (headers[i]!.length === 14 && headers[i]!.toLowerCase() === 'content-length') return Number(headers[i + 1]);
+  }
+  return 0;
 }
 
 function requestHead(request: IncomingMessage, pathWithQuery: string): RequestHead {

@@ -48,12 +48,26 @@ export const OUTCOMES = {
     title: 'The function took too long',
     remedy: 'Answer sooner, or raise the wall-clock limit.',
   },
+  cpu_exceeded: {
+    status: 504,
+    blame: 'function',
+    retryable: false,
+    title: 'The function used up its processor time',
+    remedy: 'Compute less in one request, or raise the limit of processor time.',
+  },
   memory_exceeded: {
     status: 507,
     blame: 'function',
     retryable: false,
     title: 'The function needs more memory than it may have',
     remedy: 'Keep less in memory, or raise the memory limit.',
+  },
+  resource_exceeded: {
+    status: 507,
+    blame: 'function',
+    retryable: false,
+    title: 'The function has more instances, tables or handles than it may have, or moves too much data in one call',
+    remedy: 'Keep less open, split large calls, or raise the limit that the detail names.',
   },
   stack_overflow: {
     status: 502,
@@ -188,8 +202,10 @@ export type OutcomeCode = keyof typeof OUTCOMES;
 const NAMED_BY_WORKERS = [
   'ok',
   'fuel_exhausted',
+  'cpu_exceeded',
   'wall_exceeded',
   'memory_exceeded',
+  'resource_exceeded',
   'stack_overflow',
   'trap',
   'no_response',

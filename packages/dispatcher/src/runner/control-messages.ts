@@ -1,14 +1,27 @@
 import { ProtocolViolation } from './frame.ts';
 
-/** LOAD: what to load and how to run it. Members are described in docs/runner-protocol.md. */
-export type LoadMessage = {
-  component: string;
-  kind: 'component' | 'module';
+/** The members of LOAD that bound an invocation. */
+export type LoadLimits = {
   fuel: number;
+  cpuMs: number;
   wallMs: number;
   memoryBytes: number;
+  instances: number;
+  memories: number;
+  tables: number;
+  tableElements: number;
+  resources: number;
+  hostcallBytes: number;
+  randomBytes: number;
   responseHeaderBytes: number;
   logBytes: number;
+  logLines: number;
+};
+
+/** LOAD: what to load and how to run it. Members are described in docs/runner-protocol.md. */
+export type LoadMessage = LoadLimits & {
+  component: string;
+  kind: 'component' | 'module';
   requestsPerWorker: number;
   concurrency: number;
   lanes: number[];

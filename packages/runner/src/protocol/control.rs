@@ -33,13 +33,28 @@ pub struct Load {
     pub kind: Kind,
     /// Fuel of one invocation.
     pub fuel: u64,
+    /// CPU time of one invocation.
+    pub cpu_ms: u64,
     /// Wall time of one invocation.
     pub wall_ms: u64,
     /// Total of all linear memories of one invocation.
     pub memory_bytes: u64,
+    /// Core instances of one invocation.
+    pub instances: usize,
+    pub memories: usize,
+    pub tables: usize,
+    /// Elements of all tables of one invocation.
+    pub table_elements: usize,
+    /// Handles that a guest may have open at once, each a small allocation of the host.
+    pub resources: usize,
+    /// Bytes that one call may make the host copy out of the guest.
+    pub hostcall_bytes: usize,
+    /// Random bytes of one call.
+    pub random_bytes: u64,
     pub response_header_bytes: usize,
     /// Total of what one invocation may print.
     pub log_bytes: usize,
+    pub log_lines: usize,
     pub requests_per_worker: u32,
     /// Invocations a worker takes at once.
     pub concurrency: u32,

@@ -10,8 +10,10 @@ pub const MAX_DETAIL_BYTES: usize = 4_096;
 pub enum Outcome {
     Ok,
     FuelExhausted,
+    CpuExceeded,
     WallExceeded,
     MemoryExceeded,
+    ResourceExceeded,
     StackOverflow,
     Trap,
     NoResponse,
@@ -27,8 +29,10 @@ impl Outcome {
         match self {
             Self::Ok => "ok",
             Self::FuelExhausted => "fuel_exhausted",
+            Self::CpuExceeded => "cpu_exceeded",
             Self::WallExceeded => "wall_exceeded",
             Self::MemoryExceeded => "memory_exceeded",
+            Self::ResourceExceeded => "resource_exceeded",
             Self::StackOverflow => "stack_overflow",
             Self::Trap => "trap",
             Self::NoResponse => "no_response",

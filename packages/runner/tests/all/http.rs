@@ -146,6 +146,11 @@ fn what_is_printed_is_logged_and_bounded() {
     let notice = "\nthe log limit of 300 bytes is reached; the rest is dropped\n";
     assert_eq!(stderr.matches(notice).count(), 1, "{stderr}");
     assert_eq!(answer.stdout.len() + answer.stderr.len(), 300 + notice.len());
+    let mut runner = Runner::load(&guest("probe"), 1, json!({ "logLines": 5 }));
+    let answer = invoke(&mut runner, &get("/log?bytes=100000"));
+    let stderr = String::from_utf8_lossy(&answer.stderr);
+    assert!(stderr.ends_with("\nthe log limit of 5 lines is reached; the rest is dropped\n"), "{stderr}");
+    assert_eq!(answer.stdout.len() + stderr.find("\n\n").expect("a notice") + 1, 500);
 }
 
 #[test]

@@ -241,8 +241,9 @@ fn the_supervisor_ends_when_its_dispatcher_breaks_the_protocol() {
             "LOAD again",
             FrameType::Load,
             json!({
-                "component": "", "kind": "component", "fuel": 1, "wallMs": 1, "memoryBytes": 1, "responseHeaderBytes": 1,
-                "logBytes": 1, "requestsPerWorker": 1, "concurrency": 1, "lanes": [], "env": [],
+                "component": "", "kind": "component", "fuel": 1, "cpuMs": 1, "wallMs": 1, "memoryBytes": 1, "instances": 1,
+                "memories": 1, "tables": 1, "tableElements": 1, "resources": 1, "hostcallBytes": 1, "randomBytes": 1,
+                "responseHeaderBytes": 1, "logBytes": 1, "logLines": 1, "requestsPerWorker": 1, "concurrency": 1, "lanes": [], "env": [],
             }),
         ),
     ] {

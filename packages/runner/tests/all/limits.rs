@@ -2,7 +2,7 @@
 
 use crate::protocol::frame::FrameType;
 use crate::support::artifact::guest;
-use crate::support::exchange::{Collector, get, invoke};
+use crate::support::exchange::{Collector, exchange, get, invoke};
 use crate::support::runner::Runner;
 use serde_json::json;
 
@@ -23,6 +23,54 @@ fn a_guest_that_computes_on_is_interrupted() {
         assert_eq!(answer.status, status, "{name} {path}");
         // Where the time was up before there was a request, the answer is immediate.
         assert!(answer.done.wall_us >= 150_000 || name == "start-loop", "{name} {path}");
+    }
+}
+
+#[test]
+fn cpu_time_is_limited_and_waiting_is_free() {
+    for (name, kind, path, status) in [
+        ("probe", "component", "/loop", 0),
+        ("probe", "component", "/answer-then-loop", 200),
+        ("probe-0-3", "component", "/loop", 0),
+        ("command-module", "module", "/loop", 0),
+        ("bulk-fill", "component", "/", 0),
+        ("start-loop", "component", "/", 0),
+    ] {
+        for requests in [1, 10] {
+            let changes = json!({
+                "kind": kind, "cpuMs": 100, "fuel": 1_000_000_000_000_000_u64, "requestsPerWorker": requests,
+            });
+            let mut runner = Runner::load(&guest(name), 1, changes);
+            let answer = exchange(&mut runner.lanes[0], 7, &get(path));
+            assert_eq!(answer.done.outcome.name(), "cpu_exceeded", "{name} {path}: {}", answer.done.detail);
+            assert_eq!(answer.status, status, "{name} {path}");
+        }
+    }
+    let mut runner = Runner::load(&guest("probe"), 1, json!({ "cpuMs": 100 }));
+    let answer = invoke(&mut runner, &get("/sleep?ms=300"));
+    assert_eq!(answer.done.outcome.name(), "ok", "{}", answer.done.detail);
+}
+
+#[test]
+fn what_an_invocation_may_have_of_each_thing_is_limited() {
+    for (name, path, changes, detail) in [
+        ("many-instances", "/", json!({ "instances": 50 }), "instance count too high"),
+        ("many-memories", "/", json!({ "memories": 3, "memoryBytes": 1 << 30 }), "memory count too high"),
+        ("many-tables", "/", json!({ "tables": 30 }), "table count too high"),
+        ("growing-table", "/", json!({ "tableElements": 50_000 }), "elements of a table"),
+        ("huge-table", "/", json!({}), "elements of a table"),
+        ("probe", "/table?count=1000", json!({ "resources": 100 }), "handle limit exceeded"),
+        ("probe", "/headers-flood?bytes=2000000&size=100000", json!({ "hostcallBytes": 65_536 }), "hostcalls"),
+        ("probe", "/random?bytes=1025", json!({ "randomBytes": 1_024 }), "1025"),
+    ] {
+        for requests in [1, 10] {
+            let mut changes = changes.clone();
+            changes["requestsPerWorker"] = json!(requests);
+            let mut runner = Runner::load(&guest(name), 1, changes);
+            let answer = exchange(&mut runner.lanes[0], 7, &get(path));
+            assert_eq!(answer.done.outcome.name(), "resource_exceeded", "{name} {path}: {}", answer.done.detail);
+            assert!(answer.done.detail.contains(detail), "{name} {path}: {}", answer.done.detail);
+        }
     }
 }
 

@@ -45,11 +45,13 @@ pub fn read_log(payload: &Bytes) -> Result<(u8, Bytes), Violation> {
     }
 }
 
-const OUTCOMES: [Outcome; 11] = [
+const OUTCOMES: [Outcome; 13] = [
     Outcome::Ok,
     Outcome::FuelExhausted,
+    Outcome::CpuExceeded,
     Outcome::WallExceeded,
     Outcome::MemoryExceeded,
+    Outcome::ResourceExceeded,
     Outcome::StackOverflow,
     Outcome::Trap,
     Outcome::NoResponse,
