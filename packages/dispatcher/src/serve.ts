@@ -3,9 +3,16 @@ import { rmSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { createFolderObjectStore } from '@playa/common/folder-object-store';
 import { loadTrustedKeys, openSigningKey } from '@playa/common/key-store';
+import { openUsageDatabase } from './accounting/usage-database.ts';
+import { createUsageLedger } from './accounting/usage-ledger.ts';
+import { createAdmin } from './admin/admin.ts';
+import { createAdmission } from './admission/admission.ts';
+import { createClientAddress } from './admission/client-address.ts';
+import { createMemoryGauge } from './admission/memory-gauge.ts';
+import { createRateLimiter } from './admission/rate-limiter.ts';
 import { createArtifactCatalog } from './artifacts/artifact-catalog.ts';
 import { openDiskStore } from './artifacts/disk-store.ts';
 import { describeHostEngine } from './artifacts/engine-check.ts';
@@ -42,6 +49,9 @@ export type PlayaServer = {
   stop: () => Promise<boolean>;
 };
 
+/** Clients whose requests are counted at a time. */
+const REMEMBERED_CLIENTS = 100_000;
+
 const nowMs = (): number => performance.now();
 
 /**
@@ -54,6 +64,7 @@ export async function serve(config: Config, logger: OpenLogger): Promise<PlayaSe
   if (!(await stat(bucketFolder).catch(() => undefined))?.isDirectory()) {
     throw new ConfigError(`the bucket ${bucketFolder} is not a folder; make it, or name another with --bucket`);
   }
+  const clientAddress = createClientAddress(config.trustedProxies);
   const secrets = config.secrets === '' ? NO_SECRETS : openSecretStore(config.secrets);
   // Made on first use, so that build-cwasm and the server of one user agree without a word.
   await openSigningKey(config.keys);
@@ -91,6 +102,7 @@ export async function serve(config: Config, logger: OpenLogger): Promise<PlayaSe
     concurrency: config.concurrencyPerProcess,
     instanceWorkers: config.processesPerRunner,
     maxRunners: config.maxRunners,
+    memoryIsShort: createMemoryGauge({ minFreeBytes: config.minFreeMemoryBytes, nowMs }).isShort,
     runnerIdleMs: config.runnerIdleMs,
     nowMs,
   });
@@ -110,13 +122,27 @@ export async function serve(config: Config, logger: OpenLogger): Promise<PlayaSe
   let draining = false;
   let onIdle: (() => void) | undefined;
   const writeAccount = createAccessLog(logger, nowMs);
+  const usage = createUsageLedger({
+    database: openUsageDatabase(join(state.root, 'usage.sqlite')),
+    nowMs: Date.now,
+    monotonicMs: nowMs,
+    log,
+  });
   const deps: RequestDeps = {
+    admission: createAdmission({
+      maxInFlight: config.maxInFlight,
+      clientRequestsPerSecond: config.clientRequestsPerSecond,
+      clientAddress,
+      clients: createRateLimiter({ maxKeys: REMEMBERED_CLIENTS, nowMs }),
+      functions: createRateLimiter({ maxKeys: config.maxFunctions, nowMs }),
+    }),
     artifacts,
     lender,
     functionLog: createFunctionLog(log),
     nowMs,
     settle: (invocation: Invocation) => {
       writeAccount(invocation);
+      usage.record(invocation);
       inFlight--;
       if (inFlight === 0) onIdle?.();
     },
@@ -141,12 +167,16 @@ export async function serve(config: Config, logger: OpenLogger): Promise<PlayaSe
     ];
   };
 
+  const tokenFile = config.adminTokenFile === '' ? join(state.root, 'admin-token') : config.adminTokenFile;
+  const admin = config.adminListen === '' ? undefined : createAdmin({ address: config.adminListen, tokenFile, usage });
   const closeRunners = async (): Promise<void> => {
     artifacts.close();
     lender.close();
     pools.many.close();
     pools.single.close();
+    await admin?.close();
     await spawner.close();
+    await usage.close();
     rmSync(state.run, { recursive: true, force: true });
   };
 
@@ -161,10 +191,14 @@ export async function serve(config: Config, logger: OpenLogger): Promise<PlayaSe
     throw new ConfigError(`no sandbox can be started: ${(error as Error).message}\n${hint}`, { cause: error });
   }
   try {
-    await server.listen(address);
+    const adminAddress = await admin?.listen();
+    if (adminAddress !== undefined) log.info({ ...adminAddress, tokenFile }, 'listening for operators');
+    await server.listen(address).catch((error: Error) => {
+      throw new ConfigError(`cannot listen on ${config.listen}: ${error.message}`, { cause: error });
+    });
   } catch (error) {
     await closeRunners();
-    throw new ConfigError(`cannot listen on ${config.listen}: ${(error as Error).message}`, { cause: error });
+    throw error;
   }
   const url = urlOf(server.server.address() as AddressInfo);
   log.info({ url, bucket: bucketFolder, isolation: config.isolation, pid: process.pid }, 'listening');

@@ -2,6 +2,7 @@ import { availableParallelism, homedir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { keyStoreFolder } from '@playa/common/key-store';
+import { defaultMinFreeBytes } from '../admission/memory-gauge.ts';
 import { ISOLATIONS, type Isolation } from '../policy/isolation.ts';
 import { capName, LIMITS, LIMIT_NAMES, type CapName, type LimitName } from '../policy/limits.ts';
 import { bytes, count, DAY_MS, GIB, KIB, MIB, milliseconds, type OptionKind } from './option-kind.ts';
@@ -46,6 +47,20 @@ export const OPTIONS = {
     fallback: () => '127.0.0.1:8080',
     group: 'Server',
     description: 'Address and port to listen on; port 0 lets the system choose one.',
+  },
+  adminListen: {
+    kind: { type: 'text' },
+    fallback: () => '',
+    fallbackText: 'none',
+    group: 'Server',
+    description: 'Address and port of the listener for operators (docs/administration.md), such as 127.0.0.1:8081.',
+  },
+  adminTokenFile: {
+    kind: { type: 'text' },
+    fallback: () => '',
+    fallbackText: '`admin-token` in the state folder, made on first use',
+    group: 'Server',
+    description: 'File with the token that the listener for operators asks for.',
   },
   stateDir: {
     kind: { type: 'path' },
@@ -143,6 +158,35 @@ export const OPTIONS = {
     fallback: () => 200_000,
     group: 'Isolation',
     description: 'As root: the first of 50,000 user ids that sandboxes run under, each under one of its own.',
+  },
+  maxInFlight: {
+    kind: count(1, 1_000_000),
+    fallback: () => 10_000,
+    group: 'Limits of the server',
+    description:
+      'Requests that are under way at once, running or waiting; beyond it functions that have their share of them get 503.',
+  },
+  clientRequestsPerSecond: {
+    kind: count(0, 1_000_000),
+    fallback: () => 0,
+    group: 'Limits of the server',
+    description:
+      'Requests of one client address (IPv6: its /64 network) in a second on average, twice as many in a burst; 0 is no bound.',
+  },
+  trustedProxies: {
+    kind: { type: 'text' },
+    fallback: () => '',
+    fallbackText: 'none',
+    group: 'Limits of the server',
+    description:
+      'Addresses and networks, separated by commas, whose X-Forwarded-For is believed; `loopback` is this machine, which is right behind a tunnel.',
+  },
+  minFreeMemoryBytes: {
+    kind: bytes(0, 1024 * GIB),
+    fallback: () => defaultMinFreeBytes(),
+    fallbackText: 'a twentieth of the memory, at most 256m',
+    group: 'Limits of the server',
+    description: 'Memory that must be available for another sandbox to be bound to a function; 0 is no bound.',
   },
   maxRequestHeaderBytes: {
     kind: bytes(KIB, 128 * KIB),

@@ -1,3 +1,4 @@
+import type { Admission } from '../admission/admission.ts';
 import type { ArtifactCatalog } from '../artifacts/artifact-catalog.ts';
 import type { Artifact } from '../artifacts/artifact.ts';
 import { InvocationError } from '../outcome/invocation-error.ts';
@@ -11,6 +12,7 @@ import { sendProblem } from './send-problem.ts';
 
 /** What the way of a request needs. */
 export type RequestDeps = ExchangeDeps & {
+  admission: Admission;
   artifacts: ArtifactCatalog;
   lender: RunnerLender;
   nowMs: () => number;
@@ -20,6 +22,7 @@ export type RequestDeps = ExchangeDeps & {
   draining: () => boolean;
 };
 
+const AUTHORITY = /^(?:[A-Za-z0-9._~!$&'()*+,;=%-]+|\[[0-9A-Fa-f:.]+\])(?::\d{0,5})?$/;
 /** How long a client may go on sending a body that nobody reads any more. */
 const UNREAD_BODY_MS = 5_000;
 
@@ -33,12 +36,15 @@ export async function handleRequest(deps: RequestDeps, invocation: Invocation): 
     if (deps.draining()) throw new InvocationError('draining', 'The server is about to stop.', { retryAfterS: 1 });
     const route = resolveRoute(invocation.request.url!);
     invocation.functionName = route.name;
+    checkAuthority(invocation);
+    deps.admission.enter(invocation);
     invocation.routedMs = deps.nowMs();
 
     for (;;) {
       const artifact = await deps.artifacts.resolve(route.name);
       invocation.artifact = artifact;
       invocation.resolvedMs = deps.nowMs();
+      if (invocation.attempts === 0) deps.admission.checkFunction(invocation);
 
       const lent = deps.lender.lend(artifact);
       // Mostly a lane is free, and nothing has to be waited for.
@@ -61,6 +67,7 @@ export async function handleRequest(deps: RequestDeps, invocation: Invocation): 
   }
   lease?.giveBack();
   if (!invocation.request.complete) endUnreadBody(invocation);
+  deps.admission.leave(invocation);
   deps.settle(invocation);
 }
 
@@ -73,6 +80,13 @@ function endUnreadBody({ request }: Invocation): void {
   setTimeout(() => {
     if (!request.complete) request.socket.destroy();
   }, UNREAD_BODY_MS).unref();
+}
+
+/** What the function gets as its authority must be one (RFC 3986 §3.2); Node lets nearly anything through. */
+function checkAuthority({ request }: Invocation): void {
+  const { host } = request.headers;
+  if (host === undefined || host === '' || AUTHORITY.test(host)) return;
+  throw new InvocationError('request_invalid', 'The Host field is not a host with an optional port.');
 }
 
 /** Resolves with `undefined` when the version has left the disk meanwhile and must be resolved again. */

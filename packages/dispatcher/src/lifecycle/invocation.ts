@@ -29,6 +29,10 @@ export type Invocation = {
   endedWorker: EndedWorker | undefined;
   requestBytes: number;
   responseBytes: number;
+  /** Sent and received over outgoing connections. */
+  egressBytes: number;
+  /** It counts among the requests that are under way. */
+  admitted: boolean;
   /** Set when the client went away; calls back once. */
   clientGone: boolean;
   onClientGone: (() => void) | undefined;
@@ -62,6 +66,8 @@ export function createInvocation(
     endedWorker: undefined,
     requestBytes: 0,
     responseBytes: 0,
+    egressBytes: 0,
+    admitted: false,
     clientGone: false,
     onClientGone: undefined,
     attempts: 0,

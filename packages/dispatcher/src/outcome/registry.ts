@@ -157,7 +157,14 @@ export const OUTCOMES = {
     status: 503,
     blame: 'platform',
     retryable: true,
-    title: 'Too many requests are waiting for this function',
+    title: 'Too many requests are waiting for this function, or under way in all',
+    remedy: 'Try again after the time in Retry-After.',
+  },
+  memory_short: {
+    status: 503,
+    blame: 'platform',
+    retryable: true,
+    title: 'The server has no memory for another sandbox',
     remedy: 'Try again after the time in Retry-After.',
   },
   runner_crashed: {

@@ -27,6 +27,8 @@ export const EVICTED = 'artifact_evicted';
 /** A runner that has been given its artifact and serves one function until it ends. */
 export class BoundRunner implements BudgetedRunner {
   readonly runner: Runner;
+  /** Milliseconds on the monotonic clock. */
+  readonly boundAtMs: number;
   readonly #plan: RunnerPlan;
   readonly #events: BoundRunnerEvents;
   readonly #nowMs: () => number;
@@ -64,6 +66,7 @@ export class BoundRunner implements BudgetedRunner {
     this.#maxLanes = Math.min(deps.maxLanes, this.runner.lanes.length);
     this.#oneRequest = deps.oneRequest;
     this.#lastUsedMs = deps.nowMs();
+    this.boundAtMs = this.#lastUsedMs;
     this.#linkPath = join(deps.pooled.directory, 'component');
     // Synchronous: it takes microseconds, a hop to the thread pool more.
     linkArtifact(deps.artifactPath, this.#linkPath);

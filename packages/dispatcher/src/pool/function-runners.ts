@@ -29,6 +29,9 @@ export type RunnerScale = {
   queueWaitMs: number;
 };
 
+/** How long a function keeps its only runner while others wait for one: long against the start of a sandbox, short against their patience. */
+const TURN_MS = 250;
+
 type Waiter = { resolve: (lease: Lease) => void; reject: (error: Error) => void };
 
 /** The runners of one version of one function, and the queue before them. */
@@ -49,6 +52,7 @@ export class FunctionRunners {
   /** A version that a runner has refused would be refused by the next one too. */
   #refusal: InvocationError | undefined;
   #lastUsedMs: number;
+  readonly #memoryIsShort: () => boolean;
 
   constructor(deps: {
     artifact: Artifact;
@@ -56,6 +60,7 @@ export class FunctionRunners {
     scale: RunnerScale;
     pool: RunnerPool;
     budget: RunnerBudget;
+    memoryIsShort: () => boolean;
     nowMs: () => number;
   }) {
     this.artifact = deps.artifact;
@@ -63,6 +68,7 @@ export class FunctionRunners {
     this.#scale = deps.scale;
     this.#pool = deps.pool;
     this.#budget = deps.budget;
+    this.#memoryIsShort = deps.memoryIsShort;
     this.#nowMs = deps.nowMs;
     this.#lastUsedMs = deps.nowMs();
   }
@@ -78,11 +84,15 @@ export class FunctionRunners {
 
   /**
    * Lends a lane, at once where one is free, else as soon as one is.
-   * Errors of a pending lease: {@link InvocationError} `queue_full`, `sandbox_failed`, `artifact_refused`, `draining`.
+   * Errors, those of a pending lease too: {@link InvocationError} `queue_full`, `memory_short`, `sandbox_failed`, `artifact_refused`, `draining`.
    */
   lend(): Lease | PendingLease {
     this.#lastUsedMs = this.#nowMs();
     if (this.#refusal !== undefined) throw this.#refusal;
+    if (this.#bound.length === 0 && this.#binding === 0 && this.#memoryIsShort()) {
+      const detail = 'The server has no memory for another sandbox at the moment.';
+      throw new InvocationError('memory_short', detail, { retryAfterS: 2 });
+    }
     if (this.#leases >= this.#scale.concurrency) return this.#wait();
     if (this.#waiters.length === 0) {
       const lease = this.#tryLend(1);
@@ -139,10 +149,19 @@ export class FunctionRunners {
   #returned(bound: BoundRunner): void {
     bound.giveBack();
     this.#lastUsedMs = this.#nowMs();
-    if (this.#scale.oneRequestPerRunner || bound.retired) bound.retire();
+    if (this.#scale.oneRequestPerRunner || bound.retired || this.#owes(bound)) bound.retire();
     else this.#serveWaiters();
     if (this.#retired && this.#waiters.length === 0) this.#retireBound();
     if (bound.idleSinceMs() !== undefined) this.#budget.idle();
+  }
+
+  /**
+   * Whether another function, which waits for a place, should have this runner's: then a function with many requests in its queue gives
+   * up what it has beyond one runner, and the last one after a while.
+   */
+  #owes(bound: BoundRunner): boolean {
+    if (!this.#budget.contended()) return false;
+    return this.#bound.length > 1 || this.#nowMs() - bound.boundAtMs >= TURN_MS;
   }
 
   #wait(): PendingLease {
@@ -186,7 +205,8 @@ export class FunctionRunners {
     let runners = this.#binding;
     for (const bound of this.#bound) if (!bound.retired) runners++;
     if (runners >= runnersPerFunction) return;
-    if (this.#budget.tryTake()) {
+    if (this.#memoryIsShort()) return;
+    if (this.#budget.tryTake(runners === 0)) {
       this.#binding++;
       void this.#bind();
     } else if (!this.#awaitsBudget) {

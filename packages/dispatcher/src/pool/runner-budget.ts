@@ -8,8 +8,11 @@ export type BudgetedRunner = {
 
 /** Bounds how many runners are bound to functions at once. */
 export type RunnerBudget = {
-  /** Takes a place, ending the runner that has been idle for longest where none is free; `false` when all are busy. */
-  tryTake: () => boolean;
+  /**
+   * Takes a place, ending the runner that has been idle for longest where none is free; `false` when all are busy. The last quarter is kept for
+   * functions that have none yet (`first`), so that those who have many cannot lock them out.
+   */
+  tryTake: (first: boolean) => boolean;
   /**
    * Calls back once when a place may be free; the callee tries again and returns whether it still wanted one. First come, first called;
    * who no longer wants a place leaves it to the next.
@@ -23,6 +26,8 @@ export type RunnerBudget = {
   idle: () => void;
   /** Ends the runners that have been idle for longer than that. */
   reap: (idleMs: number) => void;
+  /** Whether somebody waits for a place. */
+  contended: () => boolean;
   /** Places taken. */
   taken: () => number;
 };
@@ -31,6 +36,7 @@ export type RunnerBudget = {
 export function createRunnerBudget(places: number, nowMs: () => number): RunnerBudget {
   const runners = new Set<BudgetedRunner>();
   const waiting: (() => boolean)[] = [];
+  const reserved = Math.floor(places / 4);
   let taken = 0;
 
   const retireLongestIdle = (): boolean => {
@@ -49,13 +55,20 @@ export function createRunnerBudget(places: number, nowMs: () => number): RunnerB
   };
 
   const wakeNext = (): void => {
-    let wanted = false;
-    while (!wanted && waiting.length > 0) wanted = waiting.shift()!();
+    const asked = waiting.splice(0);
+    while (asked.length > 0) {
+      const before = taken;
+      const wanted = asked.shift()!();
+      // The place is used; the others go on waiting, before those who came meanwhile.
+      if (wanted && taken > before) break;
+    }
+    waiting.unshift(...asked);
   };
 
   return {
-    tryTake: () => {
-      if (taken >= places && (!retireLongestIdle() || taken >= places)) return false;
+    tryTake: (first) => {
+      const most = first ? places : places - reserved;
+      if (taken >= most && (!retireLongestIdle() || taken >= most)) return false;
       taken++;
       return true;
     },
@@ -74,6 +87,7 @@ export function createRunnerBudget(places: number, nowMs: () => number): RunnerB
         if (idleSince !== undefined && idleSince < limit) runner.retire();
       }
     },
+    contended: () => waiting.length > 0,
     taken: () => taken,
   };
 }

@@ -33,6 +33,7 @@ export function createRunnerLender(deps: {
   /** Processes of one runner with isolation `instance`: more than there are cores only cost. */
   instanceWorkers: number;
   maxRunners: number;
+  memoryIsShort: () => boolean;
   runnerIdleMs: number;
   nowMs: () => number;
 }): RunnerLender {
@@ -60,6 +61,7 @@ export function createRunnerLender(deps: {
       },
       pool: isolation === 'sandbox' ? deps.pools.single : deps.pools.many,
       budget: deps.budget,
+      memoryIsShort: deps.memoryIsShort,
       nowMs: deps.nowMs,
     });
   };

@@ -47,9 +47,12 @@ function open(
     },
     pool: scripted.pool,
     budget,
+    memoryIsShort: () => memoryIsShort,
     nowMs: () => 0,
   });
 }
+
+let memoryIsShort = false;
 
 const lend = async (runners: FunctionRunners): Promise<Lease> => {
   const lent = runners.lend();
@@ -210,5 +213,27 @@ describe('FunctionRunners', () => {
     await expect(lost).rejects.toThrow('killed');
     await waiting;
     expect(scripted.runners).toHaveLength(2);
+  });
+
+  test('no more are lent than may run at once; the next gets the place', async () => {
+    const runners = open({ concurrency: 2 });
+    const first = await lend(runners);
+    await lend(runners);
+    const third = runners.lend();
+    expect(third).toHaveProperty('leave');
+    first.giveBack();
+    await expect('leave' in third ? third.lease : third).resolves.toHaveProperty('lane');
+  });
+
+  test('without memory for a sandbox a function that has none is refused, others go on', async () => {
+    const running = open();
+    await lend(running);
+    memoryIsShort = true;
+    try {
+      await lend(running);
+      expect(() => open().lend()).toThrow(expect.objectContaining({ code: 'memory_short', retryAfterS: 2 }));
+    } finally {
+      memoryIsShort = false;
+    }
   });
 });

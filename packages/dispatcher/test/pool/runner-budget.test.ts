@@ -19,59 +19,85 @@ describe('createRunnerBudget', () => {
       ['newer', 50],
       ['older', 10],
     ] as const) {
-      expect(budget.tryTake()).toBe(true);
+      expect(budget.tryTake(true)).toBe(true);
       budget.add(runner(name, idle));
     }
-    expect(budget.tryTake()).toBe(true);
+    expect(budget.tryTake(true)).toBe(true);
     expect(ended).toEqual(['older']);
     budget.add(runner('busy', undefined));
-    expect(budget.tryTake()).toBe(true);
+    expect(budget.tryTake(true)).toBe(true);
     expect(ended).toEqual(['older', 'newer']);
     budget.add(runner('busy too', undefined));
-    expect(budget.tryTake()).toBe(false);
+    expect(budget.tryTake(true)).toBe(false);
     expect(budget.taken()).toBe(2);
   });
 
   test('calls whoever waited first when a place comes free, once', () => {
     const budget = createRunnerBudget(1, () => 0);
-    expect(budget.tryTake()).toBe(true);
-    expect(budget.tryTake()).toBe(false);
+    expect(budget.tryTake(true)).toBe(true);
+    expect(budget.tryTake(true)).toBe(false);
     const called: number[] = [];
     for (const number of [1, 2]) {
       budget.onFree(() => {
         called.push(number);
-        return true;
+        return budget.tryTake(true);
       });
     }
     budget.giveBack(undefined);
     expect(called).toEqual([1]);
-    budget.idle();
-    budget.idle();
+    budget.giveBack(undefined);
+    budget.giveBack(undefined);
     expect(called).toEqual([1, 2]);
   });
 
   test('who waited and wants no place any more leaves it to the next', () => {
     const budget = createRunnerBudget(1, () => 0);
-    budget.tryTake();
+    budget.tryTake(true);
     const called: number[] = [];
     for (const number of [1, 2, 3]) {
       budget.onFree(() => {
         called.push(number);
-        return number === 2;
+        return number === 2 && budget.tryTake(true);
       });
     }
-    budget.idle();
+    budget.giveBack(undefined);
     expect(called).toEqual([1, 2]);
     budget.giveBack(undefined);
     expect(called).toEqual([1, 2, 3]);
   });
 
+  test('who could not use the place does not keep it from those behind', () => {
+    const budget = createRunnerBudget(4, () => 0);
+    for (let place = 0; place < 4; place++) budget.tryTake(true);
+    const called: string[] = [];
+    const wait = (name: string, first: boolean): void =>
+      budget.onFree(() => {
+        called.push(name);
+        if (!budget.tryTake(first)) wait(name, first);
+        return true;
+      });
+    wait('one that has many', false);
+    wait('one that has none', true);
+    budget.giveBack(undefined);
+    expect(called).toEqual(['one that has many', 'one that has none']);
+    expect([budget.taken(), budget.contended()]).toEqual([4, true]);
+  });
+
+  test('the last quarter is for functions that have no runner yet', () => {
+    const budget = createRunnerBudget(8, () => 0);
+    for (let place = 0; place < 6; place++) expect(budget.tryTake(false)).toBe(true);
+    expect(budget.tryTake(false)).toBe(false);
+    expect(budget.tryTake(true)).toBe(true);
+    expect(budget.tryTake(true)).toBe(true);
+    expect(budget.tryTake(true)).toBe(false);
+  });
+
   test('a runner gives its place back once, however often it is told to end', () => {
     const budget = createRunnerBudget(2, () => 0);
-    budget.tryTake();
+    budget.tryTake(true);
     const runner: BudgetedRunner = { idleSinceMs: () => 0, retire: () => budget.giveBack(runner) };
     budget.add(runner);
-    budget.tryTake();
+    budget.tryTake(true);
     budget.giveBack(runner);
     budget.giveBack(runner);
     expect(budget.taken()).toBe(1);
@@ -81,7 +107,7 @@ describe('createRunnerBudget', () => {
     const budget = createRunnerBudget(3, () => 1000);
     const ended: number[] = [];
     for (const idleSinceMs of [100, 899, 950]) {
-      budget.tryTake();
+      budget.tryTake(true);
       const runner: BudgetedRunner = {
         idleSinceMs: () => idleSinceMs,
         retire: () => {

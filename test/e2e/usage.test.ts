@@ -1,0 +1,68 @@
+import { readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { buildGuest } from '../harness/artifacts.ts';
+import { send, type Answer } from '../harness/http-client.ts';
+import { makeTemporaryFolder } from '../harness/temporary-folder.ts';
+import { makeBucket, type TestBucket } from '../harness/test-bucket.ts';
+import { startServer, type TestServer } from '../harness/test-server.ts';
+
+const folder = makeTemporaryFolder('usage');
+let bucket: TestBucket;
+let server: TestServer;
+let adminUrl: string;
+let token: string;
+
+async function start(): Promise<void> {
+  server = await startServer(bucket.path, { 'admin-listen': '127.0.0.1:0' }, folder.path);
+  const line = await server.log.waitFor('the admin listener', ({ msg }) => msg === 'listening for operators');
+  adminUrl = `http://127.0.0.1:${String(line['port'])}`;
+  token = readFileSync(join(server.stateFolder, 'admin-token'), 'utf8').trim();
+}
+
+const ask = (path: string, authorization = `Bearer ${token}`): Promise<Answer> =>
+  send(`${adminUrl}${path}`, { headers: { authorization } });
+
+beforeAll(async () => {
+  bucket = makeBucket({ probe: await buildGuest('probe') });
+  await start();
+});
+
+afterAll(async () => {
+  await server.stop();
+  bucket.remove();
+  folder.remove();
+});
+
+test('calls are counted by function and outcome, and survive a restart', async () => {
+  await server.invoke('probe');
+  await server.invoke('probe/trap');
+  const last = await server.invoke('probe');
+  await server.log.invocation(last.requestId);
+  type Row = { functionName: string; outcome: string; calls: number; fuel: number };
+  const read = async (): Promise<Row[]> =>
+    (JSON.parse((await ask('/usage?function=probe')).text) as { usage: Row[] }).usage;
+  const before = await read();
+  expect(before).toMatchObject([
+    { outcome: 'ok', calls: 2, fuel: 2 * Number(last.headers['x-playa-fuel']) },
+    { outcome: 'trap', calls: 1 },
+  ]);
+  await server.stop();
+  await start();
+  expect(await read()).toEqual(before);
+  await server.log.invocation((await server.invoke('probe')).requestId);
+  expect((await read())[0]).toMatchObject({ outcome: 'ok', calls: 3 });
+  expect((await ask('/usage.csv')).text).toMatch(/^day,functionName,outcome,calls,.*\r\n.*,probe,ok,3,/);
+});
+
+test('the listener for operators answers nobody without its token, and takes no unknown question', async () => {
+  for (const wrong of ['', 'Bearer', `Bearer ${token}x`, token, `Basic ${token}`]) {
+    expect((await ask('/usage', wrong)).status).toBe(401);
+  }
+  expect((await ask('/usage?colour=red')).status).toBe(400);
+  expect((await ask('/usage?from=yesterday')).status).toBe(400);
+  expect((await ask('/nothing')).status).toBe(404);
+  expect((await server.get('/usage')).status).toBe(404);
+  expect(statSync(join(server.stateFolder, 'admin-token')).mode & 0o777).toBe(0o600);
+  expect(JSON.stringify(server.log.lines)).not.toContain(token);
+});
