@@ -19,6 +19,9 @@ const MAGIC = Buffer.from('PLAYACW\n', 'ascii');
 // Keeps a signature made for an artifact from being one for anything else that the same key may sign later.
 const SIGNED_PREFIX = Buffer.from('playa-artifact-v1\n', 'ascii');
 
+/** The longest trailer in bytes: so much of an artifact's end holds all of it that is not code. */
+export const MAX_TRAILER_BYTES = MAX_MANIFEST_BYTES + SIGNATURE_BYTES + FOOTER_BYTES;
+
 /** The trailer of an artifact. Nothing in it is to be believed before `verifyManifest` has returned. */
 export type ArtifactTrailer = {
   readonly manifest: ArtifactManifest;
@@ -141,6 +144,23 @@ export function verifyManifest(
   return { manifest, trustedKey };
 }
 
+/**
+ * Reads the trailer out of the end of a file, where it is read from elsewhere than a local disk. As with `readTrailer` the signature is not checked.
+ *
+ * @param tail the last MAX_TRAILER_BYTES of the file, or all of a shorter one
+ * @param fileBytes the size of the whole file
+ * @throws ArtifactError `not_an_artifact` or `format`
+ */
+export function parseTail(tail: Buffer, fileBytes: number): ArtifactTrailer {
+  if (fileBytes === 0) throw notAnArtifact('it is empty');
+  if (tail.length < FOOTER_BYTES) throw notAnArtifact('it is too short to have a trailer');
+  const layout = parseFooter(tail.subarray(tail.length - FOOTER_BYTES), fileBytes);
+  const signedBytes = layout.manifestBytes + SIGNATURE_BYTES;
+  const from = tail.length - FOOTER_BYTES - signedBytes;
+  if (from < 0) throw notAnArtifact('its trailer is longer than what was read of it');
+  return parseSigned(tail.subarray(from, from + signedBytes), layout);
+}
+
 async function readTrailerOf(handle: FileHandle): Promise<ArtifactTrailer> {
   const stats = await handle.stat();
   if (!stats.isFile()) throw notAnArtifact(stats.isDirectory() ? 'it is a folder' : 'it is not a regular file');
@@ -148,7 +168,10 @@ async function readTrailerOf(handle: FileHandle): Promise<ArtifactTrailer> {
   if (stats.size < FOOTER_BYTES) throw notAnArtifact('it is too short to have a trailer');
   const footer = await readExactly(handle, FOOTER_BYTES, stats.size - FOOTER_BYTES);
   const layout = parseFooter(footer, stats.size);
-  const signed = await readExactly(handle, layout.manifestBytes + SIGNATURE_BYTES, layout.elfBytes);
+  return parseSigned(await readExactly(handle, layout.manifestBytes + SIGNATURE_BYTES, layout.elfBytes), layout);
+}
+
+function parseSigned(signed: Buffer, layout: ArtifactLayout): ArtifactTrailer {
   const manifestBytes = signed.subarray(0, layout.manifestBytes);
   const manifest = parseManifest(manifestBytes);
   if (manifest.elf.bytes !== layout.elfBytes) {

@@ -1,131 +1,209 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdir, open, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readdir, rm, stat, utimes } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { LRUCache } from 'lru-cache';
 import { ArtifactError } from '@playa/common/artifact-error';
-import { readTrailer, verifyManifest, type ArtifactManifest } from '@playa/common/artifact-trailer';
-import type { TrustedKeys } from '@playa/common/key-store';
+import {
+  MAX_TRAILER_BYTES,
+  parseTail,
+  readTrailer,
+  type ArtifactManifest,
+  type ArtifactTrailer,
+} from '@playa/common/artifact-trailer';
+import { InvocationError } from '../outcome/invocation-error.ts';
+import { asDiskError } from './disk-error.ts';
+import { createDiskRoom } from './disk-room.ts';
+import { engineFingerprint } from './engine-check.ts';
+import { publishIncoming, writeIncoming, type AtStep } from './incoming-file.ts';
+import { ObjectChangedError, peekable, type IncomingObject } from './incoming-object.ts';
+import { checkDigest, verifyFile, type AcceptTrailer } from './verify-file.ts';
+import { decompressZstd, isZstd } from './zstd-content.ts';
 
 /** A verified file in the store. */
-export type StoredArtifact = { path: string; manifest: ArtifactManifest };
+export type StoredArtifact = {
+  /** Its name in the store, which stands for this content and no other. */
+  blob: string;
+  path: string;
+  manifest: ArtifactManifest;
+};
 
 /** Verified artifacts on the local disk, by digest. */
 export type DiskStore = {
   /**
-   * Writes what is read to the disk, verifies it and keeps it.
-   * @throws {ArtifactError} when it is not to be trusted; errors of the source and of the file system as they are.
+   * Verifies what is read and keeps it on the disk. The end of it is looked at before anything is written, so that neither junk nor what would be
+   * refused is copied, and what is there already is not copied again.
+   * @throws {ArtifactError | InvocationError} when it is not accepted, {ObjectChangedError} when it was replaced meanwhile,
+   *   {DiskError} for the disk; errors of the body as they are
    */
-  admit: (body: AsyncIterable<Buffer>) => Promise<StoredArtifact>;
+  admit: (object: IncomingObject, accept: AcceptTrailer) => Promise<StoredArtifact>;
+  /**
+   * Takes a file that is kept, and verifies all of it again: it may be left from an earlier process, or foreign. A damaged one is removed.
+   * @returns `undefined` when it is not there or not accepted
+   */
+  open: (blob: string, accept: AcceptTrailer) => Promise<StoredArtifact | undefined>;
+  /** A runner was given the file: it is evicted later than others. */
+  used: (path: string) => void;
+  close: () => void;
 };
 
 /** Left-overs of a process that died while it wrote; a write takes seconds. */
 const STALE_TEMPORARY_MS = 60 * 60 * 1000;
-const HASH_CHUNK_BYTES = 1024 * 1024;
-/** Eviction goes down to this part of the bound, so that it is not needed again at once. */
-const EVICTION_TARGET = 0.85;
+/** What is held in memory until its end is there; the end of what is longer is read first, by a request of its own. */
+const SMALL_BYTES = 256 * 1024;
+/** So many files are known to be whole; further ones are hashed again when they are needed again. */
+const MAX_VERIFIED = 20_000;
+const BLOB = /^[0-9a-f]{64}-[0-9a-f]{16}-[0-9a-f]{16}\.cwasm$/;
 
 /**
- * Opens the store in a folder. Files are named by the SHA-256 of their native code, written beside and renamed, so that a name never
- * stands for half a file; runners hold links of their own, so a file can be removed at any time.
+ * Opens the store in a folder, which several servers may share. A file is named by the SHA-256 of its native code, by the engine's fingerprint
+ * and by its manifest; it is written beside, flushed and renamed, so that a name never stands for half a file. Runners hold links of their own, so
+ * a file can be removed at any time.
  */
 export async function openDiskStore(deps: {
   directory: string;
   maxBytes: number;
-  trustedKeys: () => Promise<TrustedKeys>;
+  /** Of one artifact. */
+  maxArtifactBytes: number;
   nowMs: () => number;
+  atStep?: AtStep;
 }): Promise<DiskStore> {
   const blobs = join(deps.directory, 'artifacts');
-  const temporary = join(deps.directory, 'incoming');
+  const incoming = join(deps.directory, 'incoming');
   await mkdir(blobs, { recursive: true, mode: 0o700 });
-  await mkdir(temporary, { recursive: true, mode: 0o700 });
-  await removeStale(temporary, deps.nowMs() - STALE_TEMPORARY_MS);
+  await mkdir(incoming, { recursive: true, mode: 0o700 });
+  await removeStale(incoming, deps.nowMs() - STALE_TEMPORARY_MS);
+  const atStep = deps.atStep ?? (() => undefined);
+  const verified = new LRUCache<string, StoredArtifact>({ max: MAX_VERIFIED });
+  const room = createDiskRoom({
+    folder: blobs,
+    maxBytes: deps.maxBytes,
+    isOurs: (name) => BLOB.test(name),
+    nowMs: deps.nowMs,
+    onEvicted: (path) => verified.delete(basename(path)),
+  });
 
-  const admit = async (body: AsyncIterable<Buffer>): Promise<StoredArtifact> => {
-    const path = join(temporary, `${process.pid}-${randomBytes(8).toString('hex')}`);
+  const open = async (blob: string, accept: AcceptTrailer): Promise<StoredArtifact | undefined> => {
+    if (!BLOB.test(blob)) return undefined;
+    const path = join(blobs, blob);
+    const stats = await stat(path).catch(() => undefined);
+    if (stats === undefined) {
+      verified.delete(blob);
+      return undefined;
+    }
     try {
-      await writeBody(path, body);
-      const manifest = await verify(path, await deps.trustedKeys());
-      const final = join(blobs, blobName(manifest));
-      const now = new Date(deps.nowMs());
-      await utimes(path, now, now);
-      await rename(path, final);
-      await evict(blobs, deps.maxBytes, final);
-      return { path: final, manifest };
-    } finally {
-      await rm(path, { force: true });
+      const known = verified.get(blob);
+      if (known !== undefined) {
+        await accept(await readTrailer(path));
+        return known;
+      }
+      const { manifest, trailer } = await verifyFile(path, accept);
+      if (blobName(trailer) !== blob) throw new ArtifactError('not_an_artifact', 'it has the name of another');
+      return remember({ blob, path, manifest });
+    } catch (error) {
+      verified.delete(blob);
+      const refused = error instanceof ArtifactError || error instanceof InvocationError;
+      if (!refused && !isLinkOrGone(error)) throw error;
+      // What is as its signer wrote it stays: another server may accept it. The rest is healed by getting it again.
+      if (await isDamaged(path, blob)) await rm(path, { force: true, recursive: true }).catch(() => undefined);
+      return undefined;
     }
   };
-  return { admit };
+
+  const remember = (stored: StoredArtifact): StoredArtifact => {
+    verified.set(stored.blob, stored);
+    return stored;
+  };
+
+  /** `early` is the trailer when it is known before the rest is read. */
+  const store = async (
+    content: AsyncIterable<Buffer>,
+    bytes: number,
+    early: ArtifactTrailer | undefined,
+    accept: AcceptTrailer,
+  ): Promise<StoredArtifact> => {
+    await room.make(bytes).catch((error) => {
+      throw asDiskError(error, 'no room can be made in the state folder');
+    });
+    const temporary = join(incoming, `${process.pid}-${randomBytes(8).toString('hex')}`);
+    try {
+      const written = await writeIncoming(temporary, content, early?.elfBytes ?? 0, atStep);
+      const trailer = await readTrailer(temporary);
+      if (early !== undefined && !trailer.manifestBytes.equals(early.manifestBytes)) throw new ObjectChangedError();
+      let manifest;
+      if (early === undefined) ({ manifest } = await verifyFile(temporary, accept));
+      else {
+        manifest = await accept(trailer);
+        checkDigest(written.sha256, manifest);
+      }
+      atStep('verified');
+      const blob = blobName(trailer);
+      const path = join(blobs, blob);
+      const now = new Date(deps.nowMs());
+      await utimes(temporary, now, now);
+      await publishIncoming(temporary, path);
+      atStep('renamed');
+      return remember({ blob, path, manifest });
+    } finally {
+      await rm(temporary, { force: true }).catch(() => undefined);
+    }
+  };
+
+  const admit = async (object: IncomingObject, accept: AcceptTrailer): Promise<StoredArtifact> => {
+    try {
+      checkSize(object.bytes, deps.maxArtifactBytes);
+      const chunks = peekable(object.body);
+      if (isZstd(await chunks.peek(4))) {
+        return await store(decompressZstd(chunks, deps.maxArtifactBytes), object.bytes, undefined, accept);
+      }
+      const tail =
+        object.bytes <= SMALL_BYTES
+          ? await chunks.peek(object.bytes + 1)
+          : await object.readTail(Math.min(MAX_TRAILER_BYTES, object.bytes));
+      if (tail === undefined) throw new ObjectChangedError();
+      const early = parseTail(tail, object.bytes);
+      await accept(early);
+      const present = await open(blobName(early), accept);
+      return present ?? (await store(chunks, object.bytes, early, accept));
+    } finally {
+      object.body.destroy();
+    }
+  };
+
+  return { admit, open, used: room.used, close: room.close };
 }
 
-/** The manifest is part of the name: the same code may come with another policy. */
-function blobName(manifest: ArtifactManifest): string {
-  const digest = createHash('sha256').update(JSON.stringify(manifest)).digest('hex');
-  return `${manifest.elf.sha256}-${digest.slice(0, 16)}.cwasm`;
+/** The manifest is part of the name, as the same code may come with another policy, and so is the engine that the code is for. */
+function blobName({ manifest, manifestBytes }: ArtifactTrailer): string {
+  const digest = createHash('sha256').update(manifestBytes).digest('hex').slice(0, 16);
+  return `${manifest.elf.sha256}-${engineFingerprint(manifest.engine)}-${digest}.cwasm`;
 }
 
-async function writeBody(path: string, body: AsyncIterable<Buffer>): Promise<void> {
-  // Readable for the sandbox's user, writable for nobody: it will be mapped as code.
-  const file = await open(path, 'wx', 0o444);
+function checkSize(bytes: number, maxBytes: number): void {
+  if (bytes <= maxBytes) return;
+  throw new ArtifactError(
+    'not_an_artifact',
+    `artifact refused: it has ${bytes} bytes, this server takes at most ${maxBytes}`,
+  );
+}
+
+/** Whether a file is not what its name stands for, whoever may have signed it. */
+async function isDamaged(path: string, blob: string): Promise<boolean> {
   try {
-    for await (const chunk of body) await file.writeFile(chunk);
-  } finally {
-    await file.close();
+    const { trailer } = await verifyFile(path, (candidate) => Promise.resolve(candidate.manifest));
+    return blobName(trailer) !== blob;
+  } catch {
+    return true;
   }
 }
 
-async function verify(path: string, trustedKeys: TrustedKeys): Promise<ArtifactManifest> {
-  const file = await open(path, 'r');
-  try {
-    const trailer = await readTrailer(file);
-    const { manifest } = verifyManifest(trailer.manifestBytes, trailer.signature, trustedKeys);
-    const hash = createHash('sha256');
-    const chunk = Buffer.allocUnsafe(HASH_CHUNK_BYTES);
-    let position = 0;
-    while (position < trailer.elfBytes) {
-      const wanted = Math.min(chunk.length, trailer.elfBytes - position);
-      const { bytesRead } = await file.read(chunk, 0, wanted, position);
-      if (bytesRead === 0)
-        throw new ArtifactError('not_an_artifact', 'not an artifact: it was truncated while it was read');
-      hash.update(chunk.subarray(0, bytesRead));
-      position += bytesRead;
-    }
-    if (hash.digest('hex') !== manifest.elf.sha256) {
-      throw new ArtifactError(
-        'signature',
-        'artifact refused: its code is not what was signed; it was changed after it was built',
-      );
-    }
-    return manifest;
-  } finally {
-    await file.close();
-  }
+function isLinkOrGone(error: unknown): boolean {
+  return ['ELOOP', 'ENOENT'].includes(String((error as NodeJS.ErrnoException).code));
 }
 
 async function removeStale(directory: string, beforeMs: number): Promise<void> {
   for (const name of await readdir(directory)) {
     const path = join(directory, name);
     const stats = await stat(path).catch(() => undefined);
-    if (stats !== undefined && stats.mtimeMs < beforeMs) await rm(path, { force: true });
-  }
-}
-
-/** Removes the files that were admitted longest ago until the store is within its bound; never the one just written. */
-async function evict(directory: string, maxBytes: number, keep: string): Promise<void> {
-  const files = [];
-  let total = 0;
-  for (const name of await readdir(directory)) {
-    const path = join(directory, name);
-    const stats = await stat(path).catch(() => undefined);
-    if (stats === undefined) continue;
-    total += stats.size;
-    files.push({ path, bytes: stats.size, modifiedAtMs: stats.mtimeMs });
-  }
-  if (total <= maxBytes) return;
-  files.sort((a, b) => a.modifiedAtMs - b.modifiedAtMs);
-  for (const file of files) {
-    if (total <= maxBytes * EVICTION_TARGET) return;
-    if (file.path === keep) continue;
-    await rm(file.path, { force: true });
-    total -= file.bytes;
+    if (stats !== undefined && stats.mtimeMs < beforeMs) await rm(path, { force: true, recursive: true });
   }
 }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { ArtifactManifest, CpuLevel } from '@playa/common/artifact-manifest';
 import { InvocationError } from '../outcome/invocation-error.ts';
@@ -17,6 +18,15 @@ const LEVEL_FEATURES: Record<CpuLevel, string[]> = {
   'x86-64-v2': ['cx16', 'lahf_lm', 'popcnt', 'ssse3', 'sse4_1', 'sse4_2'],
   'x86-64-v3': ['cx16', 'lahf_lm', 'popcnt', 'ssse3', 'sse4_1', 'sse4_2', 'avx', 'avx2', 'bmi1', 'bmi2', 'fma', 'abm'],
 };
+
+/**
+ * A short name of all that decides what native code an engine makes: full version, target, CPU level, flags. It is part of the name under
+ * which code is kept, so that code of another engine is never taken for the present one's.
+ */
+export function engineFingerprint({ wasmtime, target, cpu, flags }: ArtifactManifest['engine']): string {
+  const parts = [wasmtime, target, cpu, ...flags.toSorted()];
+  return createHash('sha256').update(parts.join('\n')).digest('hex').slice(0, 16);
+}
 
 /** Describes this machine. */
 export function describeHostEngine(wasmtime: string): HostEngine {

@@ -1,0 +1,101 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/** What is on the disk under a key of the bucket. A pointer only: what it names is verified before it is used. */
+export type NameRecord = {
+  etag: string;
+  /** The file in the disk store. */
+  blob: string;
+  /** When the bucket was last seen to have this, in milliseconds since 1970. */
+  checkedAtMs: number;
+};
+
+/** What the disk tier knows of the bucket's keys, so that a server which starts while the bucket is down has its functions. */
+export type NameRecords = {
+  /** `undefined` where there is none that can be read. */
+  read: (key: string) => Promise<NameRecord | undefined>;
+  /** Remembers; a disk that does not take it is no failure, as everything works without. */
+  write: (key: string, record: { etag: string; blob: string }) => Promise<void>;
+  /** The bucket still has it. Written down at most once a minute for a key. */
+  checked: (key: string) => Promise<void>;
+  forget: (key: string) => Promise<void>;
+};
+
+const CHECK_INTERVAL_MS = 60_000;
+/** Of functions that were not asked for in so long nothing is remembered. */
+const KEEP_MS = 30 * 24 * 60 * 60 * 1000;
+const FILE = /^[0-9a-f]{64}\.json$/;
+const MAX_RECORD_BYTES = 64 * 1024;
+
+/**
+ * Opens the records of one bucket.
+ * @param bucket says which bucket: several share the folder
+ */
+export async function openNameRecords(deps: {
+  directory: string;
+  bucket: string;
+  nowMs: () => number;
+  /** Told when a record is about to be published. */
+  atRecorded?: () => void;
+}): Promise<NameRecords> {
+  const folder = join(deps.directory, 'names');
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  void removeOld(folder, deps.nowMs() - KEEP_MS);
+  const fileOf = (key: string): string =>
+    join(folder, `${createHash('sha256').update(`${deps.bucket}\0${key}`).digest('hex')}.json`);
+
+  return {
+    read: async (key) => {
+      const path = fileOf(key);
+      try {
+        const stats = await stat(path);
+        if (!stats.isFile() || stats.size > MAX_RECORD_BYTES) return undefined;
+        const record = JSON.parse(await readFile(path, 'utf8')) as Record<string, unknown>;
+        const { etag, blob } = record;
+        const whole = typeof etag === 'string' && typeof blob === 'string';
+        if (!whole || record['key'] !== key || record['bucket'] !== deps.bucket) return undefined;
+        return { etag, blob, checkedAtMs: stats.mtimeMs };
+      } catch {
+        // Missing, damaged or foreign: as if it had never been written.
+        return undefined;
+      }
+    },
+    write: async (key, { etag, blob }) => {
+      const path = fileOf(key);
+      const temporary = `${path}.${process.pid}.${randomBytes(6).toString('hex')}`;
+      try {
+        const now = new Date(deps.nowMs());
+        await writeFile(temporary, JSON.stringify({ bucket: deps.bucket, key, etag, blob }), {
+          flag: 'wx',
+          mode: 0o600,
+          flush: true,
+        });
+        await utimes(temporary, now, now);
+        deps.atRecorded?.();
+        await rename(temporary, path);
+      } catch {
+        await rm(temporary, { force: true }).catch(() => undefined);
+      }
+    },
+    checked: async (key) => {
+      const path = fileOf(key);
+      const stats = await stat(path).catch(() => undefined);
+      if (stats === undefined || deps.nowMs() - stats.mtimeMs < CHECK_INTERVAL_MS) return;
+      const now = new Date(deps.nowMs());
+      await utimes(path, now, now).catch(() => undefined);
+    },
+    forget: (key) => rm(fileOf(key), { force: true }).catch(() => undefined),
+  };
+}
+
+async function removeOld(folder: string, beforeMs: number): Promise<void> {
+  const names = await readdir(folder).catch(() => []);
+  for (const name of names) {
+    const path = join(folder, name);
+    const stats = await stat(path).catch(() => undefined);
+    // Also what a process left that died while it wrote: such a name has more behind the digits.
+    if (stats === undefined || stats.mtimeMs > beforeMs) continue;
+    if (FILE.test(name) || /^[0-9a-f]{64}\.json\./.test(name)) await rm(path, { force: true }).catch(() => undefined);
+  }
+}
