@@ -10,7 +10,14 @@ import { KeyStoreError, keyId, parsePublicKey, publicPem } from './public-key.ts
 export type SigningKey = { readonly id: string; readonly privateKey: KeyObject; readonly publicKey: KeyObject };
 
 /** A public key whose artifacts are loaded. `name` is its file's name without `.pub`. */
-export type TrustedKey = { readonly id: string; readonly name: string; readonly publicKey: KeyObject };
+export type TrustedKey = {
+  readonly id: string;
+  readonly name: string;
+  readonly publicKey: KeyObject;
+  /** In milliseconds since 1970; what it signed is loaded within this time only. */
+  readonly notBeforeMs?: number;
+  readonly notAfterMs?: number;
+};
 
 /** Trusted keys by their id. */
 export type TrustedKeys = ReadonlyMap<string, TrustedKey>;
@@ -98,7 +105,8 @@ export async function loadTrustedKeys(folder: string): Promise<TrustedKeys> {
     if (pem === undefined) continue;
     const publicKey = parsePublicKey(pem, path);
     const id = keyId(publicKey);
-    trusted.set(id, { id, name: file.slice(0, -'.pub'.length), publicKey });
+    const name = file.slice(0, -'.pub'.length);
+    trusted.set(id, { id, name, publicKey, ...(await readValidity(join(folder, 'trusted', `${name}.validity`))) });
   }
   return trusted;
 }
@@ -125,6 +133,37 @@ export async function trustKey(folder: string, name: string, pem: string): Promi
   await makeFolder(folder);
   await replaceFile(path, publicPem(publicKey), 0o644);
   return { id: keyId(publicKey), name, publicKey };
+}
+
+/** Limits the time in which what a trusted key signed is loaded; `undefined` leaves that end open. */
+export async function limitKey(
+  folder: string,
+  name: string,
+  validity: { notBefore?: string | undefined; notAfter?: string | undefined },
+): Promise<void> {
+  const lines = Object.entries(validity).flatMap(([end, time]) => (time === undefined ? [] : [`${end} ${time}`]));
+  const path = join(folder, 'trusted', `${name}.validity`);
+  const text = lines.map((line) => `${line}\n`).join('');
+  parseValidity(text, path);
+  await replaceFile(path, text, 0o644);
+}
+
+async function readValidity(path: string): Promise<Pick<TrustedKey, 'notBeforeMs' | 'notAfterMs'>> {
+  const text = await readIfThere(path);
+  return text === undefined ? {} : parseValidity(text, path);
+}
+
+function parseValidity(text: string, path: string): Pick<TrustedKey, 'notBeforeMs' | 'notAfterMs'> {
+  const validity: { notBeforeMs?: number; notAfterMs?: number } = {};
+  for (const line of text.split('\n').filter((each) => each.trim() !== '')) {
+    const [end, time = ''] = line.trim().split(/\s+/);
+    const atMs = Date.parse(time);
+    if ((end !== 'notBefore' && end !== 'notAfter') || !/^\d{4}-\d{2}-\d{2}/.test(time) || Number.isNaN(atMs)) {
+      throw new KeyStoreError(`${path}: "${line}" is neither "notBefore TIME" nor "notAfter TIME" (ISO 8601)`);
+    }
+    validity[`${end}Ms`] = atMs;
+  }
+  return validity;
 }
 
 async function makeSigningKey(folder: string): Promise<SigningKey> {

@@ -1,208 +1,281 @@
 import { LRUCache } from 'lru-cache';
 import type { Logger } from 'pino';
 import type { ArtifactManifest } from '@playa/common/artifact-manifest';
-import { ArtifactError } from '@playa/common/artifact-error';
-import type { ObjectContent, ObjectInfo, ObjectStore } from '@playa/common/object-store';
+import type { ArtifactError } from '@playa/common/artifact-error';
+import type { Closable, ObjectStore } from '@playa/common/object-store';
 import { InvocationError } from '../outcome/invocation-error.ts';
-import type { Artifact } from './artifact.ts';
+import type { Artifact, Resolution, Tier } from './artifact.ts';
+import { answerOf, createEntry, sizeOf, type CatalogEntry, type GrantPolicy } from './catalog-entry.ts';
 import type { DiskStore } from './disk-store.ts';
-import { MAX_POLICY_BYTES } from '../policy/parse-policy.ts';
-import type { Policy } from '../policy/policy.ts';
-import { checkEngine, type HostEngine } from './engine-check.ts';
+import type { FunctionReader } from './function-reader.ts';
+import type { NameRecords } from './name-records.ts';
+import { withinTime } from './within-time.ts';
+import type { AcceptTrailer } from './verify-file.ts';
 
 /** Finds the current version of a function. */
 export type ArtifactCatalog = {
   /**
-   * The current version: from memory where it was looked up a moment ago and no change was seen, else from the bucket, once however many wait.
-   * @throws {InvocationError} `function_not_found`, `artifact_refused`, `bucket_unavailable`.
+   * The current version: from memory, else from the disk, else from the bucket, once however many wait.
+   * @throws {InvocationError} `function_not_found`, `artifact_refused`, `bucket_unavailable`, `disk_unavailable`, `compiling`.
    */
-  resolve: (name: string) => Artifact | Promise<Artifact>;
+  resolve: (name: string) => Resolution | Promise<Resolution>;
   /** A version is no longer on the disk: the next look-up fetches it again. */
   evicted: (artifact: Artifact) => void;
+  /** The bucket may have something else under the name, or under any: the next request for it asks before it is served. */
+  invalidate: (name?: string) => void;
+  /** What is trusted has changed: versions that are refused now end, and what was refused is looked at again. */
+  recheck: (refusalOf: (manifest: ArtifactManifest) => ArtifactError | undefined) => void;
   close: () => void;
 };
 
-/** What is known of one name. Exactly one of `artifact` and `refusal` is set. */
-type Entry = {
-  etag: string;
-  /** Of the policy file beside it; empty where there is none. */
-  policyEtag: string;
-  checkedAtMs: number;
-  artifact?: Artifact;
-  refusal?: InvocationError;
+/** When what is known is asked for again, and how long it serves where that fails. */
+export type Freshness = {
+  revalidateMs: number;
+  /**
+   * Whether requests are answered with what is known while it is checked again, for one more `revalidateMs`. Without, they wait for the check, as
+   * is right for a bucket on the same machine.
+   */
+  background: boolean;
+  /** How long what a bucket had is served when it cannot be asked. */
+  maxStaleMs: number;
+  /** How long a name is remembered that the bucket did not have; 0 asks every time. */
+  negativeMs: number;
+  /** How long a caller waits for the bucket or the compiler. */
+  waitMs: number;
 };
 
-/** Also without a word from the watch, which can lose events, a change is seen after this. */
-const REVALIDATE_MS = 1_000;
-/** An object that is not complete and was changed less than this ago is probably being written. */
-const SETTLE_MS = 1_500;
-const SETTLE_POLL_MS = 25;
-const ARTIFACT_SUFFIX = '.cwasm';
-const POLICY_SUFFIX = '.toml';
+/** After a failure the bucket is asked again for a known name no sooner than this. */
+const RETRY_MS = 2_000;
+/** How long a caller waits for a check before it gets what was known earlier. */
+const STALE_WAIT_MS = 1_000;
+/** Names that the bucket does not have. They have a place of their own: callers can think of any number. */
+const MAX_MISSING = 10_000;
+const BUSY_RETRY_AFTER_S = 5;
 
 /** A catalogue over a bucket. `onRetired` is told when a version was replaced or removed. */
 export function createArtifactCatalog(deps: {
   bucket: ObjectStore;
+  reader: FunctionReader;
   disk: DiskStore;
-  engine: HostEngine;
+  records: NameRecords;
+  accept: AcceptTrailer;
+  freshness: Freshness;
   maxNames: number;
-  /** Grants what the policy file or, without one, the manifest asks for. @throws {InvocationError} `artifact_refused`. */
-  grant: (name: string, manifest: ArtifactManifest, policyFile: string | undefined) => Policy;
+  /** Of what is known in memory. */
+  maxBytes: number;
+  grant: GrantPolicy;
+  isCompiling: (name: string) => boolean;
   onRetired: (artifact: Artifact) => void;
   nowMs: () => number;
+  random: () => number;
   log: Logger;
 }): ArtifactCatalog {
-  const entries = new LRUCache<string, Entry>({ max: deps.maxNames });
-  const refreshing = new Map<string, Promise<Artifact>>();
-  /** Counts what the watch has seen, so that a look-up that began before a change does not count as after it. */
+  const { freshness, nowMs, reader, records } = deps;
+  const entries = new LRUCache<string, CatalogEntry>({
+    max: deps.maxNames,
+    maxSize: deps.maxBytes,
+    sizeCalculation: sizeOf,
+    dispose: (entry, _name, reason) => {
+      if (reason === 'evict' && entry.fresh !== undefined) deps.onRetired(entry.fresh.artifact);
+    },
+  });
+  const missing = new LRUCache<string, number>({ max: MAX_MISSING });
+  const refreshing = new Map<string, Promise<Resolution>>();
+  /** Counts what was seen to change, so that a look-up that began before a change does not count as after it. */
   const changes = new Map<string, number>();
 
-  const watch = deps.bucket.watch?.((key) => {
-    if (key === undefined) {
-      for (const entry of entries.values()) entry.checkedAtMs = -Infinity;
-      for (const name of refreshing.keys()) changes.set(name, (changes.get(name) ?? 0) + 1);
+  const invalidate = (name?: string): void => {
+    if (name === undefined) {
+      missing.clear();
+      for (const entry of entries.values()) entry.changed = true;
+      for (const each of refreshing.keys()) changes.set(each, (changes.get(each) ?? 0) + 1);
       return;
     }
-    const name = /^(.*)\.(?:cwasm|toml)$/s.exec(key)?.[1];
-    if (name === undefined) return;
+    missing.delete(name);
     const entry = entries.peek(name);
-    if (entry !== undefined) entry.checkedAtMs = -Infinity;
+    if (entry !== undefined) entry.changed = true;
     if (refreshing.has(name)) changes.set(name, (changes.get(name) ?? 0) + 1);
+  };
+
+  const watch: Closable | undefined = deps.bucket.watch?.((key) => {
+    if (key === undefined) return invalidate();
+    const name = /^(.*)\.(?:cwasm|wasm|toml)$/s.exec(key)?.[1];
+    if (name !== undefined) invalidate(name);
   });
 
-  const forget = (name: string): void => {
-    const artifact = entries.peek(name)?.artifact;
-    entries.delete(name);
-    if (artifact !== undefined) deps.onRetired(artifact);
+  const retire = (entry: CatalogEntry | undefined, successor?: CatalogEntry): void => {
+    const artifact = entry?.fresh?.artifact;
+    if (artifact !== undefined && artifact !== successor?.fresh?.artifact) deps.onRetired(artifact);
   };
 
-  const refresh = async (name: string): Promise<Artifact> => {
-    const before = changes.get(name) ?? 0;
-    const checkedAtMs = deps.nowMs();
-    const info = await lookUp(deps.bucket, `${name}${ARTIFACT_SUFFIX}`);
-    if (info === undefined) {
-      forget(name);
-      throw new InvocationError('function_not_found', 'The bucket has no such function.');
+  const forget = (name: string): void => {
+    const entry = entries.peek(name);
+    entries.delete(name);
+    retire(entry);
+  };
+
+  const keep = (entry: CatalogEntry, checkedAtMs: number): void => {
+    const jitter = 0.9 + 0.2 * deps.random();
+    entry.checkedAtMs = checkedAtMs;
+    entry.dueAtMs = checkedAtMs + freshness.revalidateMs * jitter;
+    entry.retryAtMs = -Infinity;
+    const replaced = entries.peek(entry.name);
+    if (replaced !== entry) {
+      entries.set(entry.name, entry);
+      retire(replaced, entry);
     }
-    const policyEtag = (await lookUp(deps.bucket, `${name}${POLICY_SUFFIX}`))?.etag ?? '';
-    let entry = entries.get(name);
-    if (entry?.etag !== info.etag || entry.policyEtag !== policyEtag) {
-      const admitted = await admit(name, info, entry);
-      if (admitted === undefined) {
+  };
+
+  /** What an earlier process, or another one on the same folder, has left. */
+  const readDisk = async (name: string): Promise<CatalogEntry | undefined> => {
+    const record = await records.read(name);
+    const content = record === undefined ? undefined : await deps.disk.open(record.blob, deps.accept);
+    if (record === undefined || content === undefined) return undefined;
+    const entry = createEntry({ name, key: record.object, etag: record.etag, content }, record.policy, deps.grant);
+    const ageMs = Math.max(0, Date.now() - record.checkedAtMs);
+    entry.checkedAtMs = nowMs() - ageMs;
+    entry.dueAtMs = entry.checkedAtMs + freshness.revalidateMs;
+    return entry;
+  };
+
+  const refresh = async (name: string): Promise<Resolution> => {
+    const before = changes.get(name) ?? 0;
+    const startedAtMs = nowMs();
+    let tier: Tier = 'ram';
+    let known = entries.peek(name);
+    if (known === undefined) {
+      known = await readDisk(name);
+      if (known !== undefined) tier = 'disk';
+      if (known?.fresh !== undefined && freshness.background && startedAtMs < known.dueAtMs) {
+        keep(known, known.checkedAtMs);
+        return answerOf(known, tier);
+      }
+    }
+    let entry: CatalogEntry;
+    try {
+      const settled = known?.fresh !== undefined;
+      const [found, policy] = await Promise.all([
+        reader.find(name, known, settled),
+        reader.readPolicy(name, known?.policyFile?.etag),
+      ]);
+      if (found === undefined) {
         forget(name);
+        void records.forget(name);
+        if (freshness.negativeMs > 0 && (changes.get(name) ?? 0) === before) missing.set(name, nowMs());
         throw new InvocationError('function_not_found', 'The bucket has no such function.');
       }
-      const replaced = entry?.artifact;
-      entry = admitted;
-      if (replaced !== undefined && replaced !== entry.artifact) deps.onRetired(replaced);
-      entries.set(name, entry);
-    }
-    // Seen to change while it was looked up: the next request looks again.
-    entry.checkedAtMs = (changes.get(name) ?? 0) === before ? checkedAtMs : -Infinity;
-    if (entry.artifact === undefined) throw entry.refusal!;
-    return entry.artifact;
-  };
-
-  /** Brings a version into the disk tier. Waits for one that is being written; meanwhile the previous version serves. */
-  const admit = async (name: string, first: ObjectInfo, previous: Entry | undefined): Promise<Entry | undefined> => {
-    let info: ObjectInfo | undefined = first;
-    for (;;) {
-      const policy = await readPolicyFile(name);
-      const content = await openObject(deps.bucket, `${name}${ARTIFACT_SUFFIX}`);
-      if (content === undefined) return undefined;
-      info = content;
-      const policyEtag = policy?.etag ?? '';
-      const refusal = await store(name, content.body, policy?.text);
-      if (!(refusal instanceof InvocationError)) {
-        return { etag: info.etag, policyEtag, checkedAtMs: 0, artifact: refusal };
-      }
-      const complete = refusal.reason !== 'not_an_artifact' || Date.now() - info.modifiedAtMs > SETTLE_MS;
-      if (complete) {
-        deps.log.warn({ function: name, err: refusal, reason: refusal.reason }, 'artifact refused');
-        return { etag: info.etag, policyEtag, checkedAtMs: 0, refusal };
-      }
-      if (previous?.artifact !== undefined) return previous;
-      await new Promise((resolve) => setTimeout(resolve, SETTLE_POLL_MS));
-    }
-  };
-
-  const readPolicyFile = async (name: string): Promise<{ etag: string; text: string } | undefined> => {
-    const content = await openObject(deps.bucket, `${name}${POLICY_SUFFIX}`);
-    if (content === undefined) return undefined;
-    const chunks: Buffer[] = [];
-    let bytes = 0;
-    try {
-      for await (const chunk of content.body) {
-        chunks.push(chunk);
-        bytes += chunk.length;
-        // What is beyond is read no further; the text is then refused by whoever grants.
-        if (bytes > MAX_POLICY_BYTES) break;
+      const policyFile = policy === 'not_modified' ? known?.policyFile : policy;
+      const same = found === 'not_modified' && policyFile?.etag === known?.policyFile?.etag;
+      if (same) {
+        entry = known!;
+        void records.checked(name);
+      } else {
+        const content = found === 'not_modified' ? known! : found;
+        const { key, etag } = content;
+        entry = createEntry({ name, key, etag, content: content.content }, policyFile, deps.grant);
+        if (found !== 'not_modified') tier = found.tier;
+        if (entry.refusal !== undefined) logRefusal(entry);
+        if (!(entry.content instanceof InvocationError)) {
+          await records.write(name, { object: key, etag, blob: entry.content.blob, policy: policyFile });
+        }
       }
     } catch (error) {
-      throw unavailable(deps.bucket, error);
+      return serveStale(known, error);
     }
-    return { etag: content.etag, text: Buffer.concat(chunks).toString('utf8') };
+    entry.changed = (changes.get(name) ?? 0) !== before;
+    keep(entry, startedAtMs);
+    if (!(entry.content instanceof InvocationError)) deps.disk.used(entry.content.path);
+    return answerOf(entry, tier);
   };
 
-  const store = async (
-    name: string,
-    body: AsyncIterable<Buffer>,
-    policyFile: string | undefined,
-  ): Promise<Artifact | InvocationError> => {
-    try {
-      const { path, manifest } = await deps.disk.admit(body);
-      checkEngine(manifest, deps.engine);
-      return { name, path, manifest, policy: deps.grant(name, manifest, policyFile) };
-    } catch (error) {
-      if (error instanceof InvocationError) return error;
-      if (!(error instanceof ArtifactError)) throw unavailable(deps.bucket, error);
-      return new InvocationError('artifact_refused', error.message, { reason: error.reason, cause: error });
+  const logRefusal = ({ name, refusal }: CatalogEntry): void =>
+    deps.log.warn({ function: name, err: refusal, reason: refusal!.reason }, 'artifact refused');
+
+  /** The bucket could not be asked: what it had last serves on, for a time. */
+  const serveStale = (known: CatalogEntry | undefined, error: unknown): Resolution => {
+    const gone = error instanceof InvocationError && error.code === 'function_not_found';
+    if (gone || known === undefined || nowMs() - known.checkedAtMs > freshness.maxStaleMs) throw error;
+    const { checkedAtMs, dueAtMs } = known;
+    deps.log.warn({ function: known.name, err: error }, 'the bucket could not be asked; the last known version serves');
+    keep(known, checkedAtMs);
+    known.dueAtMs = dueAtMs;
+    known.retryAtMs = nowMs() + RETRY_MS;
+    if (known.stale === undefined) throw known.refusal!;
+    return known.stale;
+  };
+
+  const refreshOnce = (name: string): Promise<Resolution> => {
+    let pending = refreshing.get(name);
+    if (pending === undefined) {
+      pending = refresh(name).finally(() => {
+        refreshing.delete(name);
+        changes.delete(name);
+      });
+      refreshing.set(name, pending);
+      // Those who wait get the error; in the background there may be nobody.
+      pending.catch(() => undefined);
     }
+    return pending;
+  };
+
+  const wait = async (name: string, entry: CatalogEntry | undefined): Promise<Resolution> => {
+    const canServe = entry?.stale !== undefined && nowMs() - entry.checkedAtMs < freshness.maxStaleMs;
+    const limitMs = canServe && freshness.background ? Math.min(STALE_WAIT_MS, freshness.waitMs) : freshness.waitMs;
+    const resolution = await withinTime(refreshOnce(name), limitMs);
+    if (resolution !== undefined) return resolution;
+    if (canServe) return entry.stale!;
+    const retryAfterS = BUSY_RETRY_AFTER_S;
+    if (deps.isCompiling(name)) {
+      throw new InvocationError('compiling', 'The function is being compiled for the first time.', { retryAfterS });
+    }
+    throw new InvocationError('bucket_unavailable', 'The bucket did not deliver in time.', { retryAfterS });
   };
 
   return {
     resolve: (name) => {
       const entry = entries.get(name);
-      if (entry !== undefined && deps.nowMs() - entry.checkedAtMs < REVALIDATE_MS) {
-        if (entry.artifact === undefined) throw entry.refusal!;
-        return entry.artifact;
+      const now = nowMs();
+      if (entry === undefined) {
+        const missedAtMs = missing.get(name);
+        if (missedAtMs !== undefined && now - missedAtMs < freshness.negativeMs) {
+          throw new InvocationError('function_not_found', 'The bucket has no such function.');
+        }
+        return wait(name, undefined);
       }
-      let pending = refreshing.get(name);
-      if (pending === undefined) {
-        pending = refresh(name).finally(() => {
-          refreshing.delete(name);
-          changes.delete(name);
-        });
-        refreshing.set(name, pending);
+      if (!entry.changed && now < entry.dueAtMs) return answerOf(entry);
+      if (entry.stale !== undefined) {
+        const failing = now < entry.retryAtMs && now - entry.checkedAtMs < freshness.maxStaleMs;
+        if (failing) return entry.stale;
+        if (freshness.background && !entry.changed && now < entry.dueAtMs + freshness.revalidateMs) {
+          void refreshOnce(name);
+          return entry.stale;
+        }
       }
-      return pending;
+      return wait(name, entry);
     },
     evicted: (artifact) => {
-      if (entries.peek(artifact.name)?.artifact === artifact) forget(artifact.name);
+      if (entries.peek(artifact.name)?.fresh?.artifact === artifact) forget(artifact.name);
+    },
+    invalidate,
+    recheck: (refusalOf) => {
+      for (const entry of [...entries.values()]) {
+        const { name } = entry;
+        if (entry.content instanceof InvocationError) {
+          // Without its etag it is read, and judged, anew.
+          entry.etag = '';
+          invalidate(name);
+          continue;
+        }
+        const refusal = refusalOf(entry.content.manifest);
+        if (refusal === undefined) continue;
+        const reason = { reason: refusal.reason, cause: refusal };
+        const refused = new InvocationError('artifact_refused', refusal.message, reason);
+        const next = createEntry({ ...entry, content: refused }, entry.policyFile, deps.grant);
+        logRefusal(next);
+        keep(next, entry.checkedAtMs);
+        void records.forget(name);
+      }
     },
     close: () => watch?.close(),
   };
-}
-
-async function lookUp(bucket: ObjectStore, key: string): Promise<ObjectInfo | undefined> {
-  try {
-    return await bucket.head(key);
-  } catch (error) {
-    throw unavailable(bucket, error);
-  }
-}
-
-async function openObject(bucket: ObjectStore, key: string): Promise<ObjectContent | undefined> {
-  try {
-    const content = await bucket.get(key);
-    // Said only to those who name an etag.
-    return content === 'not_modified' ? undefined : content;
-  } catch (error) {
-    throw unavailable(bucket, error);
-  }
-}
-
-function unavailable(bucket: ObjectStore, cause: unknown): InvocationError {
-  const detail = 'The bucket could not be read.';
-  return new InvocationError('bucket_unavailable', detail, { cause: new Error(bucket.description, { cause }) });
 }

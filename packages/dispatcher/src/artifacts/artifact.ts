@@ -11,3 +11,14 @@ export type Artifact = {
   /** What it may use. */
   policy: Policy;
 };
+
+/** Where an artifact was found: known to this process, on the disk from an earlier time, fetched from the bucket, or compiled here. */
+export type Tier = 'ram' | 'disk' | 'bucket' | 'compile';
+
+/** The answer to a look-up. */
+export type Resolution = {
+  artifact: Artifact;
+  tier: Tier;
+  /** It was not checked in time: the check is under way, or the bucket does not answer. */
+  stale: boolean;
+};

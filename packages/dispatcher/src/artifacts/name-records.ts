@@ -2,21 +2,25 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** What is on the disk under a key of the bucket. A pointer only: what it names is verified before it is used. */
+/** What is on the disk under a name. A pointer only: what it names is verified before it is used. */
 export type NameRecord = {
+  /** The object that was read, and its etag. */
+  object: string;
   etag: string;
   /** The file in the disk store. */
   blob: string;
+  /** The policy file beside the function. */
+  policy: { etag: string; text: string } | undefined;
   /** When the bucket was last seen to have this, in milliseconds since 1970. */
   checkedAtMs: number;
 };
 
-/** What the disk tier knows of the bucket's keys, so that a server which starts while the bucket is down has its functions. */
+/** What the disk tier knows of a bucket, by names of functions and keys of versions, so that a server which starts while the bucket is down has its functions. */
 export type NameRecords = {
   /** `undefined` where there is none that can be read. */
   read: (key: string) => Promise<NameRecord | undefined>;
   /** Remembers; a disk that does not take it is no failure, as everything works without. */
-  write: (key: string, record: { etag: string; blob: string }) => Promise<void>;
+  write: (key: string, record: Omit<NameRecord, 'checkedAtMs'>) => Promise<void>;
   /** The bucket still has it. Written down at most once a minute for a key. */
   checked: (key: string) => Promise<void>;
   forget: (key: string) => Promise<void>;
@@ -26,7 +30,7 @@ const CHECK_INTERVAL_MS = 60_000;
 /** Of functions that were not asked for in so long nothing is remembered. */
 const KEEP_MS = 30 * 24 * 60 * 60 * 1000;
 const FILE = /^[0-9a-f]{64}\.json$/;
-const MAX_RECORD_BYTES = 64 * 1024;
+const MAX_RECORD_BYTES = 512 * 1024;
 
 /**
  * Opens the records of one bucket.
@@ -52,21 +56,21 @@ export async function openNameRecords(deps: {
         const stats = await stat(path);
         if (!stats.isFile() || stats.size > MAX_RECORD_BYTES) return undefined;
         const record = JSON.parse(await readFile(path, 'utf8')) as Record<string, unknown>;
-        const { etag, blob } = record;
-        const whole = typeof etag === 'string' && typeof blob === 'string';
-        if (!whole || record['key'] !== key || record['bucket'] !== deps.bucket) return undefined;
-        return { etag, blob, checkedAtMs: stats.mtimeMs };
+        const { object, etag, blob } = record;
+        if (typeof object !== 'string' || typeof etag !== 'string' || typeof blob !== 'string') return undefined;
+        if (record['key'] !== key || record['bucket'] !== deps.bucket) return undefined;
+        return { object, etag, blob, policy: asPolicy(record['policy']), checkedAtMs: stats.mtimeMs };
       } catch {
         // Missing, damaged or foreign: as if it had never been written.
         return undefined;
       }
     },
-    write: async (key, { etag, blob }) => {
+    write: async (key, { object, etag, blob, policy }) => {
       const path = fileOf(key);
       const temporary = `${path}.${process.pid}.${randomBytes(6).toString('hex')}`;
       try {
         const now = new Date(deps.nowMs());
-        await writeFile(temporary, JSON.stringify({ bucket: deps.bucket, key, etag, blob }), {
+        await writeFile(temporary, JSON.stringify({ bucket: deps.bucket, key, object, etag, blob, policy }), {
           flag: 'wx',
           mode: 0o600,
           flush: true,
@@ -87,6 +91,14 @@ export async function openNameRecords(deps: {
     },
     forget: (key) => rm(fileOf(key), { force: true }).catch(() => undefined),
   };
+}
+
+function asPolicy(value: unknown): NameRecord['policy'] {
+  if (value === undefined) return undefined;
+  const { etag, text } = value as Record<string, unknown>;
+  // A function must never run without the policy that it has: better ask the bucket again.
+  if (typeof etag !== 'string' || typeof text !== 'string') throw new TypeError('a damaged record');
+  return { etag, text };
 }
 
 async function removeOld(folder: string, beforeMs: number): Promise<void> {

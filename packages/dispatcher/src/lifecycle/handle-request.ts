@@ -41,8 +41,10 @@ export async function handleRequest(deps: RequestDeps, invocation: Invocation): 
     invocation.routedMs = deps.nowMs();
 
     for (;;) {
-      const artifact = await deps.artifacts.resolve(route.name);
+      const { artifact, tier, stale } = await deps.artifacts.resolve(route.name);
       invocation.artifact = artifact;
+      invocation.tier = tier;
+      invocation.stale = stale;
       invocation.resolvedMs = deps.nowMs();
       if (invocation.attempts === 0) deps.admission.checkFunction(invocation);
 

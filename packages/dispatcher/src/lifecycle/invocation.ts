@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Artifact } from '../artifacts/artifact.ts';
+import type { Artifact, Tier } from '../artifacts/artifact.ts';
 import type { OutcomeCode } from '../outcome/registry.ts';
 import type { EndedWorker } from '../runner/control-messages.ts';
 import type { Done } from '../runner/response-frames.ts';
@@ -11,6 +11,10 @@ export type Invocation = {
   response: ServerResponse;
   functionName: string | undefined;
   artifact: Artifact | undefined;
+  /** Where the artifact was found. */
+  tier: Tier | undefined;
+  /** The artifact was not checked in time against the bucket. */
+  stale: boolean;
   /** Milliseconds on the monotonic clock, when each step was done. */
   startedMs: number;
   routedMs: number;
@@ -52,6 +56,8 @@ export function createInvocation(
     response,
     functionName: undefined,
     artifact: undefined,
+    tier: undefined,
+    stale: false,
     startedMs: nowMs,
     routedMs: nowMs,
     resolvedMs: nowMs,

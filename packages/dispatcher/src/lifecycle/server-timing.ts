@@ -3,10 +3,10 @@ import type { Invocation } from './invocation.ts';
 
 /** The value of `server-timing` (https://www.w3.org/TR/server-timing/): the steps in milliseconds. */
 export function serverTiming(invocation: Invocation, done: Done): string {
-  const { startedMs, routedMs, resolvedMs, lentMs, loadUs } = invocation;
+  const { startedMs, routedMs, resolvedMs, lentMs, loadUs, tier } = invocation;
   const load = loadUs === undefined ? '' : `load;dur=${fromMicros(loadUs)}, `;
   return (
-    `route;dur=${fromMs(routedMs - startedMs)}, artifact;dur=${fromMs(resolvedMs - routedMs)}, ` +
+    `route;dur=${fromMs(routedMs - startedMs)}, artifact;dur=${fromMs(resolvedMs - routedMs)};desc=${tier}, ` +
     `pool;dur=${fromMs(lentMs - resolvedMs)}, ${load}guest;dur=${fromMicros(done.wallUs)}`
   );
 }

@@ -21,7 +21,9 @@ export function createAccessLog(logger: OpenLogger, nowMs: () => number): (invoc
     if (invocation.functionName !== undefined) line += `,"function":${JSON.stringify(invocation.functionName)}`;
     if (response.headersSent) line += `,"status":${response.statusCode}`;
     line += `,"outcome":"${invocation.outcome}"`;
-    if (invocation.artifact !== undefined) line += `,"isolation":"${invocation.artifact.policy.isolation}"`;
+    if (invocation.artifact !== undefined) {
+      line += `,"isolation":"${invocation.artifact.policy.isolation}","tier":"${invocation.tier}"`;
+    }
     line += `,"durationUs":${micros(nowMs() - invocation.startedMs)},"artifactUs":${micros(invocation.resolvedMs - invocation.routedMs)}`;
     line += `,"poolUs":${micros(invocation.lentMs - invocation.resolvedMs)}`;
     if (invocation.runner !== undefined) line += `,"runner":${invocation.runner}`;
@@ -38,6 +40,7 @@ export function createAccessLog(logger: OpenLogger, nowMs: () => number): (invoc
 function seldom(invocation: Invocation): string {
   const { endedWorker, done } = invocation;
   let members = '';
+  if (invocation.stale) members += ',"stale":true';
   if (invocation.loadUs !== undefined) members += `,"loadUs":${invocation.loadUs}`;
   if (invocation.attempts > 1) members += `,"attempts":${invocation.attempts}`;
   if (endedWorker !== undefined) {

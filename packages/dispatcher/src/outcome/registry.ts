@@ -188,6 +188,20 @@ export const OUTCOMES = {
     title: 'The bucket does not answer and nothing is cached',
     remedy: 'Try again.',
   },
+  compiling: {
+    status: 503,
+    blame: 'nobody',
+    retryable: true,
+    title: 'The function is being compiled',
+    remedy: 'Try again after the time in Retry-After; put NAME.cwasm into the bucket to compile before it is needed.',
+  },
+  disk_unavailable: {
+    status: 503,
+    blame: 'platform',
+    retryable: true,
+    title: "The server's disk cannot take the function",
+    remedy: "Make room where the state folder is; the server's log names the reason. Functions that are on it go on.",
+  },
   draining: {
     status: 503,
     blame: 'platform',
