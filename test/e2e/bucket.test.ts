@@ -172,7 +172,8 @@ test('a folder in place of a function, and what lies beside functions', async ()
   bucket.put('folder', oldVersion);
   expect(await answerOf('folder')).toBe(OLD);
   copyFileSync(oldVersion, join(bucket.path, 'plain.wasm'));
-  expect(await codeOf('plain')).toBe('function_not_found');
+  // It has the name of something to compile, but is not that.
+  expect(await codeOf('plain')).toBe('artifact_refused');
   expect(await codeOf('plain.wasm')).toBe('function_not_found');
 });
 

@@ -57,7 +57,10 @@ export function parsePointer(bytes: Uint8Array): FunctionPointer {
     throw new ArtifactError('not_an_artifact', 'not an artifact: it is some JSON; upload a function with playa deploy');
   }
   if (value['format'] !== 1) {
-    throw new ArtifactError('format', `the pointer has format ${JSON.stringify(value['format'])}; this version reads 1`);
+    throw new ArtifactError(
+      'format',
+      `the pointer has format ${JSON.stringify(value['format'])}; this version reads 1`,
+    );
   }
   const previous = Array.isArray(value['previous']) ? value['previous'] : [];
   return { format: 1, present: asVersion(value['present']), previous: previous.slice(0, MAX_PREVIOUS).map(asVersion) };

@@ -1,11 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { rmSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join, resolve } from 'node:path';
 import { createFolderObjectStore } from '@playa/common/folder-object-store';
-import { loadTrustedKeys, openSigningKey } from '@playa/common/key-store';
+import { openSigningKey } from '@playa/common/key-store';
 import { openUsageDatabase } from './accounting/usage-database.ts';
 import { createUsageLedger } from './accounting/usage-ledger.ts';
 import { createAdmin } from './admin/admin.ts';
@@ -13,15 +12,15 @@ import { createAdmission } from './admission/admission.ts';
 import { createClientAddress } from './admission/client-address.ts';
 import { createMemoryGauge } from './admission/memory-gauge.ts';
 import { createRateLimiter } from './admission/rate-limiter.ts';
-import { createArtifactCatalog } from './artifacts/artifact-catalog.ts';
-import { openDiskStore } from './artifacts/disk-store.ts';
 import { describeHostEngine } from './artifacts/engine-check.ts';
+import { openArtifacts } from './artifacts/open-artifacts.ts';
 import { ConfigError } from './config/config-error.ts';
 import { parseAddress } from './config/option-value.ts';
 import type { Config } from './config/options.ts';
 import { handleRequest, type RequestDeps } from './lifecycle/handle-request.ts';
 import { createInvocation, type Invocation } from './lifecycle/invocation.ts';
 import { shutDown } from './lifecycle/shutdown.ts';
+import { WASMTIME_VERSION } from './artifacts/engine-version.ts';
 import { createAccessLog } from './observe/access-log.ts';
 import { createFunctionLog } from './observe/function-log.ts';
 import type { OpenLogger } from './observe/logger.ts';
@@ -37,9 +36,6 @@ import { addHealthRoutes, type ReadinessCheck } from './server/health-routes.ts'
 import { startSpawner } from './spawner/spawner.ts';
 import { findProgram } from './spawner/find-program.ts';
 import { openStateDirectory } from './state/state-directory.ts';
-
-/** The engine that runners are built on; packages/runner/Cargo.toml pins the same version. */
-export const WASMTIME_VERSION = '48.0.8';
 
 /** A running server. */
 export type PlayaServer = {
@@ -69,13 +65,6 @@ export async function serve(config: Config, logger: OpenLogger): Promise<PlayaSe
   // Made on first use, so that build-cwasm and the server of one user agree without a word.
   await openSigningKey(config.keys);
   const state = openStateDirectory(config.stateDir, config.runner);
-  const disk = await openDiskStore({
-    directory: state.root,
-    maxBytes: config.cacheMaxBytes,
-    trustedKeys: () => loadTrustedKeys(config.keys),
-    nowMs: Date.now,
-  });
-
   const { runner, seccompFilter } = state;
   const programs = { bubblewrap: findBubblewrap(config.bubblewrap), runner, seccompFilter };
   const spawner = await startSpawner({ runDirectory: state.run, programs, log });
@@ -107,11 +96,11 @@ export async function serve(config: Config, logger: OpenLogger): Promise<PlayaSe
     nowMs,
   });
   const bucket = createFolderObjectStore(bucketFolder);
-  const artifacts = createArtifactCatalog({
+  const artifacts = await openArtifacts({
     bucket,
-    disk,
+    config,
+    state,
     engine: describeHostEngine(WASMTIME_VERSION),
-    maxNames: config.maxFunctions,
     grant: createPolicyGranter(config, secrets),
     onRetired: (artifact) => lender.retire(artifact),
     nowMs,
@@ -177,7 +166,7 @@ export async function serve(config: Config, logger: OpenLogger): Promise<PlayaSe
     await admin?.close();
     await spawner.close();
     await usage.close();
-    rmSync(state.run, { recursive: true, force: true });
+    state.remove();
   };
 
   const server = createServer({ invoke, maxRequestHeaderBytes: config.maxRequestHeaderBytes });

@@ -24,24 +24,21 @@ export async function writeIncoming(
   hashedBytes: number,
   atStep: AtStep,
 ): Promise<{ sha256: string; bytes: number }> {
-  const failed = (error: unknown): never => {
-    throw asDiskError(error, 'an artifact cannot be written to the state folder');
-  };
-  const file = await open(path, 'wx', 0o600).catch(failed);
+  const file = await open(path, 'wx', 0o600).catch(failWrite);
   const hash = createHash('sha256');
   let bytes = 0;
   try {
     atStep('opened');
     for await (const chunk of content) {
       if (bytes < hashedBytes) hash.update(chunk.subarray(0, hashedBytes - bytes));
-      await file.writeFile(chunk).catch(failed);
+      await file.writeFile(chunk).catch(failWrite);
       bytes += chunk.length;
       atStep('partly_written');
     }
     atStep('written');
     // A umask must not take the right to read from the sandbox's user.
-    await file.chmod(MODE).catch(failed);
-    await file.sync().catch(failed);
+    await file.chmod(MODE).catch(failWrite);
+    await file.sync().catch(failWrite);
     atStep('synced');
     return { sha256: hash.digest('hex'), bytes };
   } catch (error) {
@@ -60,6 +57,10 @@ export async function publishIncoming(path: string, final: string): Promise<void
   } catch (error) {
     throw asDiskError(error, 'an artifact cannot be kept in the state folder');
   }
+}
+
+function failWrite(error: unknown): never {
+  throw asDiskError(error, 'an artifact cannot be written to the state folder');
 }
 
 async function syncFolder(folder: string): Promise<void> {

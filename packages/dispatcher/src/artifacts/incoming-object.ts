@@ -23,7 +23,7 @@ export type PeekableChunks = AsyncIterable<Buffer> & {
 /** Makes the beginning of a body readable twice. */
 export function peekable(body: AsyncIterable<Buffer>): PeekableChunks {
   const iterator = body[Symbol.asyncIterator]();
-  let held = Buffer.alloc(0);
+  let held: Buffer = Buffer.alloc(0);
   let ended = false;
   return {
     peek: async (bytes) => {

@@ -5,7 +5,8 @@ import { keyStoreFolder } from '@playa/common/key-store';
 import { defaultMinFreeBytes } from '../admission/memory-gauge.ts';
 import { ISOLATIONS, type Isolation } from '../policy/isolation.ts';
 import { capName, LIMITS, LIMIT_NAMES, type CapName, type LimitName } from '../policy/limits.ts';
-import { bytes, count, DAY_MS, GIB, KIB, MIB, milliseconds, type OptionKind } from './option-kind.ts';
+import { ARTIFACT_OPTIONS } from './artifact-options.ts';
+import { bytes, count, DAY_MS, KIB, milliseconds, type OptionKind } from './option-kind.ts';
 
 /** One row of the schema: flag, environment variable, key, default and description of an option derive from it. */
 export type Option = {
@@ -194,18 +195,6 @@ export const OPTIONS = {
     group: 'Limits of the server',
     description: 'Request line and header fields of a request.',
   },
-  cacheMaxBytes: {
-    kind: bytes(MIB, Number.MAX_SAFE_INTEGER),
-    fallback: () => 4 * GIB,
-    group: 'Limits of the server',
-    description: 'Verified artifacts that are kept in the state folder.',
-  },
-  maxFunctions: {
-    kind: count(1, 10_000_000),
-    fallback: () => 10_000,
-    group: 'Limits of the server',
-    description: 'Functions that are remembered; others are looked up again.',
-  },
   runner: {
     kind: { type: 'path' },
     fallback: () => join(TREE, 'build/bin/playa-runner'),
@@ -219,6 +208,7 @@ export const OPTIONS = {
     group: 'Programs',
     description: 'The bubblewrap command.',
   },
+  ...ARTIFACT_OPTIONS,
   ...LIMIT_OPTIONS,
   ...CAP_OPTIONS,
 } as const satisfies Record<string, Option>;

@@ -1,9 +1,9 @@
-import { createHash, randomBytes } from 'node:crypto';
-import { chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { ConfigError } from '../config/config-error.ts';
 import { seccompFilter } from '../spawner/seccomp-filter.ts';
 import { killStragglers } from '../spawner/stragglers.ts';
+import { openProgramFolder } from './program-folder.ts';
 
 /** The folders of one running server. */
 export type StateDirectory = {
@@ -15,6 +15,8 @@ export type StateDirectory = {
   runner: string;
   /** The sandboxes' seccomp filter. */
   seccompFilter: string;
+  /** Removes what is this server's own. */
+  remove: () => void;
 };
 
 /**
@@ -36,15 +38,23 @@ export function openStateDirectory(path: string, runnerBinary: string): StateDir
       },
     );
   }
-  removeAbandoned(join(root, 'run'));
+  removeAbandoned(join(root, 'run'), killStragglers);
   const run = join(root, 'run', runName(process.pid));
   makePassable(run);
-  return {
+  const programs = openProgramFolder(join(root, 'bin'), runName(process.pid));
+  removeAbandoned(programs.users, () => undefined);
+  const state = {
     root,
     run,
-    runner: install(join(root, 'bin'), 'playa-runner', readRunner(runnerBinary)),
-    seccompFilter: install(join(root, 'bin'), 'seccomp-filter', seccompFilter(process.arch)),
+    runner: programs.install('playa-runner', readRunner(runnerBinary)),
+    seccompFilter: programs.install('seccomp-filter', seccompFilter(process.arch)),
+    remove: () => {
+      programs.leave();
+      rmSync(run, { recursive: true, force: true });
+    },
   };
+  programs.removeUnused();
+  return state;
 }
 
 /** Others may pass through, none may list or write. */
@@ -70,11 +80,12 @@ function startTime(pid: number): string | undefined {
   }
 }
 
-function removeAbandoned(runs: string): void {
-  for (const name of readdirSync(runs)) {
+/** Removes the folders of servers that are gone. */
+function removeAbandoned(folders: string, before: (folder: string) => void): void {
+  for (const name of readdirSync(folders)) {
     if (name === runName(Number(name.split('-')[0]))) continue;
-    killStragglers(join(runs, name));
-    rmSync(join(runs, name), { recursive: true, force: true });
+    before(join(folders, name));
+    rmSync(join(folders, name), { recursive: true, force: true });
   }
 }
 
@@ -87,16 +98,4 @@ function readRunner(binary: string): Buffer {
       cause: error,
     });
   }
-}
-
-/** Puts content under a name that tells it, so that servers of several versions can share the folder. */
-function install(directory: string, name: string, content: Buffer): string {
-  const digest = createHash('sha256').update(content).digest('hex').slice(0, 32);
-  const path = join(directory, `${name}-${digest}`);
-  if (statSync(path, { throwIfNoEntry: false })?.size === content.length) return path;
-  const temporary = `${path}.${randomBytes(6).toString('hex')}`;
-  writeFileSync(temporary, content, { mode: 0o555, flag: 'wx' });
-  chmodSync(temporary, 0o555);
-  renameSync(temporary, path);
-  return path;
 }

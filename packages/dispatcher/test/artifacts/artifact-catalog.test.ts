@@ -1,7 +1,3 @@
-import { loadConfig } from '../../src/config/load-config.ts';
-import { createPolicyGranter } from '../../src/policy/policy-granter.ts';
-import { NO_SECRETS } from '../../src/policy/secret-store.ts';
-import { createHash } from 'node:crypto';
 import {
   mkdirSync,
   mkdtempSync,
@@ -14,15 +10,14 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { signArtifact } from '@playa/common/artifact-trailer';
 import { createFolderObjectStore } from '@playa/common/folder-object-store';
-import { loadTrustedKeys, openSigningKey, type SigningKey } from '@playa/common/key-store';
+import { openSigningKey, type SigningKey } from '@playa/common/key-store';
 import type { ObjectStore } from '@playa/common/object-store';
 import type { Artifact } from '../../src/artifacts/artifact.ts';
-import { createArtifactCatalog, type ArtifactCatalog } from '../../src/artifacts/artifact-catalog.ts';
-import { openDiskStore } from '../../src/artifacts/disk-store.ts';
+import type { ArtifactCatalog } from '../../src/artifacts/artifact-catalog.ts';
+import { makeArtifact } from './make-artifact.ts';
+import { openTestArtifacts } from './open-test-artifacts.ts';
 
 let folder: string;
 let key: SigningKey;
@@ -44,45 +39,15 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-async function open(bucket: ObjectStore, maxBytes = 1e9): Promise<ArtifactCatalog> {
-  const disk = await openDiskStore({
-    directory: join(folder, 'state'),
-    maxBytes,
-    trustedKeys: () => loadTrustedKeys(join(folder, 'keys')),
-    nowMs: Date.now,
-  });
-  return createArtifactCatalog({
-    bucket,
-    disk,
-    engine: { wasmtime: '48.0.8', architecture: 'x86_64', cpuFeatures: new Set(['sse4_2']) },
-    maxNames: 100,
-    grant: createPolicyGranter(loadConfig(['--no-config'], {}), NO_SECRETS),
+function open(bucket: ObjectStore, maxBytes = 1e9): Promise<ArtifactCatalog> {
+  return openTestArtifacts(folder, bucket, {
+    flags: ['--cache-max-bytes', String(maxBytes)],
     onRetired: (version) => retired.push(version),
     nowMs: () => nowMs,
-    log: pino({ level: 'silent' }),
   });
 }
 
-function artifact(elf: string, engine: object = {}): Buffer {
-  const sha256 = createHash('sha256').update(elf).digest('hex');
-  const manifest = {
-    name: 'f',
-    kind: 'component' as const,
-    source: { kind: 'wat' as const, sha256 },
-    elf: { sha256, bytes: Buffer.byteLength(elf) },
-    engine: {
-      wasmtime: '48.0.8',
-      target: 'x86_64-unknown-linux-gnu',
-      cpu: 'baseline' as const,
-      flags: ['fuel', 'epoch-interruption'],
-      ...engine,
-    },
-    world: 'http-0.2' as const,
-    builtAt: '2026-01-01T00:00:00.000Z',
-    builder: 'test',
-  };
-  return Buffer.concat([Buffer.from(elf), signArtifact(manifest, key)]);
-}
+const artifact = (elf: string, engine: object = {}): Buffer => makeArtifact(elf, key, engine);
 
 function put(name: string, content: Buffer | string): void {
   const path = join(folder, 'bucket', `${name}.cwasm`);
@@ -100,17 +65,17 @@ describe('catalogue over a folder', () => {
   test('resolves a name to a verified copy, once however many ask', async () => {
     put('acme/f', artifact('code'));
     const all = await Promise.all(Array.from({ length: 50 }, () => catalog.resolve('acme/f')));
-    expect(new Set(all).size).toBe(1);
-    expect(readFileSync(all[0]!.path).subarray(0, 4).toString()).toBe('code');
-    expect(await catalog.resolve('acme/f')).toBe(all[0]);
+    expect(new Set(all.map((one) => one.artifact)).size).toBe(1);
+    expect(readFileSync(all[0]!.artifact.path).subarray(0, 4).toString()).toBe('code');
+    expect((await catalog.resolve('acme/f')).artifact).toBe(all[0]!.artifact);
   });
 
   test('a changed object replaces the version, a removed one ends it', async () => {
     put('f', artifact('one'));
-    const one = await catalog.resolve('f');
+    const { artifact: one } = await catalog.resolve('f');
     put('f', artifact('two'));
     passRevalidation();
-    const two = await catalog.resolve('f');
+    const { artifact: two } = await catalog.resolve('f');
     expect(two).not.toBe(one);
     expect(retired).toEqual([one]);
     rmSync(join(folder, 'bucket/f.cwasm'));
@@ -151,7 +116,7 @@ describe('catalogue over a folder', () => {
     await expect((async () => catalog.resolve('f'))()).rejects.toMatchObject({ code: 'artifact_refused', reason });
     put('f', artifact('code'));
     passRevalidation();
-    expect((await catalog.resolve('f')).manifest.name).toBe('f');
+    expect((await catalog.resolve('f')).artifact.manifest.name).toBe('f');
   });
 
   test('an artifact signed by somebody else is refused', async () => {
@@ -166,13 +131,13 @@ describe('catalogue over a folder', () => {
     writeFileSync(path, complete.subarray(0, 30));
     const first = Promise.resolve(catalog.resolve('f'));
     writeFileSync(path, complete);
-    const one = await first;
+    const { artifact: one } = await first;
     writeFileSync(path, complete.subarray(0, 40));
     passRevalidation();
-    expect(await catalog.resolve('f')).toBe(one);
+    expect((await catalog.resolve('f')).artifact).toBe(one);
     writeFileSync(path, artifact('another'));
     passRevalidation();
-    expect(await catalog.resolve('f')).not.toBe(one);
+    expect((await catalog.resolve('f')).artifact).not.toBe(one);
   });
 
   test('nothing is left of refused files', async () => {
@@ -184,17 +149,17 @@ describe('catalogue over a folder', () => {
 
   test('a bucket that fails is not an empty one', async () => {
     const broken = createFolderObjectStore(join(folder, 'bucket'));
-    const failing = await open({ ...broken, head: () => Promise.reject(new Error('EIO')) });
+    const failing = await open({ ...broken, get: () => Promise.reject(new Error('EIO')) });
     await expect(failing.resolve('f')).rejects.toMatchObject({ code: 'bucket_unavailable' });
     failing.close();
   });
 
   test('the disk tier keeps its bound and the newest', async () => {
-    const small = await open(createFolderObjectStore(join(folder, 'bucket')), 3000);
+    const small = await open(createFolderObjectStore(join(folder, 'bucket')), 1024 * 1024);
     const paths = [];
     for (const name of ['a', 'b', 'c', 'd']) {
-      put(name, artifact(name.repeat(500)));
-      paths.push((await small.resolve(name)).path);
+      put(name, artifact(name.repeat(400_000)));
+      paths.push((await small.resolve(name)).artifact.path);
     }
     small.close();
     const kept = readdirSync(join(folder, 'state/artifacts'));
