@@ -1,3 +1,5 @@
+import type { Renewing } from './renewing.ts';
+
 /** What requests are signed with. The secret parts are not enumerable: no log, error or JSON shows them by accident. */
 export type Credentials = {
   readonly accessKeyId: string;
@@ -23,4 +25,4 @@ export function createCredentials(values: {
 }
 
 /** Gives credentials that are good now. */
-export type CredentialProvider = (options?: { signal?: AbortSignal }) => Promise<Credentials>;
+export type CredentialProvider = Renewing<Credentials>;

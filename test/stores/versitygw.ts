@@ -1,0 +1,102 @@
+import { execFile, spawn } from 'node:child_process';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { cached, digest } from '../harness/artifacts.ts';
+import { findGo } from '../harness/go-guest.ts';
+import { PROJECT } from '../harness/project.ts';
+import { makeTemporaryFolder } from '../harness/temporary-folder.ts';
+import { waitUntil } from '../harness/wait-until.ts';
+
+const run = promisify(execFile);
+const MODULE = join(PROJECT.root, 'test/stores/versitygw');
+const COMMAND = 'github.com/versity/versitygw/cmd/versitygw';
+/** Go fetches and compiles some two hundred modules. */
+export const VERSITYGW_BUILD_LIMIT_MS = 15 * 60 * 1000;
+
+/** What a running gateway accepts. */
+export const GATEWAY_KEYS = { accessKeyId: 'gateway-access', secretAccessKey: 'gateway-secret-0123456789' };
+export const GATEWAY_REGION = 'test-region-1';
+
+/** An S3 server over a folder that verifies signatures: versitygw, as go.mod pins it. */
+export type Gateway = {
+  /** `http://127.0.0.1:PORT`. */
+  url: string;
+  port: number;
+  /** Where buckets are folders. */
+  folder: string;
+  /** The same one again on its port, after `stop`. */
+  start: () => Promise<void>;
+  /** Ends the process, as a crash would. */
+  stop: () => Promise<void>;
+  remove: () => Promise<void>;
+};
+
+/** Why the gateway cannot be had here; undefined where it can. */
+export function gatewayMissing(): string | undefined {
+  return findGo() === undefined ? 'there is no Go to build versitygw with' : undefined;
+}
+
+/** Builds the gateway where that has not been done yet: a minute or two, once. */
+export async function buildGateway(): Promise<string> {
+  const go = findGo()!;
+  const pins = ['go.mod', 'go.sum'].map((name) => readFileSync(join(MODULE, name)));
+  return cached(`versitygw-${digest(pins).slice(0, 16)}`, async (temporary) => {
+    const env = { ...process.env, CGO_ENABLED: '0', GOFLAGS: '-buildvcs=false -mod=readonly', GOTOOLCHAIN: 'local' };
+    await run(go, ['build', '-trimpath', '-o', temporary, COMMAND], { cwd: MODULE, env });
+  });
+}
+
+/** Starts a gateway with the buckets named, on a port of its own. */
+export async function startGateway(buckets: readonly string[]): Promise<Gateway> {
+  const program = await buildGateway();
+  const temporary = makeTemporaryFolder('gateway');
+  for (const bucket of buckets) mkdirSync(join(temporary.path, bucket));
+  const port = await freePort();
+  let stop = async (): Promise<void> => {};
+
+  const start = async (): Promise<void> => {
+    const args = ['--port', `127.0.0.1:${port}`, '--region', GATEWAY_REGION, '--quiet', '--keep-alive'];
+    const child = spawn(program, [...args, 'posix', temporary.path], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env: { ROOT_ACCESS_KEY: GATEWAY_KEYS.accessKeyId, ROOT_SECRET_KEY: GATEWAY_KEYS.secretAccessKey },
+    });
+    let said = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
+    const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
+    stop = async () => {
+      child.kill('SIGKILL');
+      await ended;
+    };
+    await waitUntil(
+      'the gateway answers',
+      async () => {
+        if (child.exitCode !== null) throw new Error(`versitygw ended with ${child.exitCode}: ${said}`);
+        return (await fetch(`http://127.0.0.1:${port}/`).catch(() => undefined)) && true;
+      },
+      () => said,
+    );
+  };
+  await start();
+  return {
+    url: `http://127.0.0.1:${port}`,
+    port,
+    folder: temporary.path,
+    start,
+    stop: () => stop(),
+    remove: async () => {
+      await stop();
+      temporary.remove();
+    },
+  };
+}
+
+/** A port that nobody has; versitygw cannot say which one it was given. */
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
