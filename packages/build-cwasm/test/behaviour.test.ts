@@ -102,7 +102,7 @@ describe('a body', () => {
 
 describe('a handler that fails', () => {
   test.each([
-    ['/throw', ['TypeError: secret of the handler', 'its cause', 'function.js']],
+    ['/throw', ['TypeError: secret of the handler', 'its cause', 'behaviour.ts:']],
     ['/reject', ['only a text']],
     ['/nothing', ['returned undefined where a Response is expected']],
     ['/node-hash', ['crypto.createHash is not implemented']],

@@ -3,6 +3,7 @@ import type { RolldownLog, RolldownPluginOption } from 'rolldown';
 import { rolldown } from 'rolldown';
 import { bundleFailure } from './bundle-failure.ts';
 import { createNodeLayer } from './node-layer.ts';
+import { placeStatement } from './place-table.ts';
 import { rewriteRegularExpressions } from './regular-expressions.ts';
 
 /** A function's modules in one, with everything that the engine needs around them. */
@@ -73,7 +74,8 @@ export async function bundleFunction(file: string): Promise<Bundle> {
       });
       if (failures.length > 0) throw bundleFailure(failures, file);
       const { code, map } = output[0];
-      return { code, sourceMap: map?.toString() ?? NO_MAP, baseFolder, warnings };
+      const sourceMap = map?.toString() ?? NO_MAP;
+      return { code: `${code}\n${placeStatement(sourceMap)}`, sourceMap, baseFolder, warnings };
     } finally {
       await build.close();
     }

@@ -4,6 +4,7 @@
 import { getEnvironment } from 'wasi:cli/environment@0.2.10';
 import { bytes, canParse, from, parse, values } from './additions.ts';
 import { TextDecoderStream, TextEncoderStream } from './codec-streams.ts';
+import { errorText } from './error-text.ts';
 import { createEnvironment } from './environment.ts';
 import { beginInitialization, isInitializing } from './initialization.ts';
 import { keepListeners } from './listeners.ts';
@@ -32,6 +33,13 @@ provide(globalThis, 'setImmediate', (callback: (...rest: unknown[]) => void, ...
   setTimeout(() => callback(...rest), 0),
 );
 provide(globalThis, 'clearImmediate', (immediate: Immediate) => clearTimeout(immediate));
+
+// The engine prints an error without its stack.
+for (const level of ['debug', 'error', 'info', 'log', 'warn'] as const) {
+  const native = console[level];
+  console[level] = (...values: unknown[]) =>
+    native(...values.map((value) => (value instanceof Error ? errorText(value) : value)));
+}
 
 for (const prototype of [Request.prototype, Response.prototype]) {
   Object.defineProperty(prototype, 'formData', {

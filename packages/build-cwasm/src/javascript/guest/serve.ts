@@ -1,5 +1,6 @@
 // Calls a function's handler for each request, whichever form it has.
 
+import { errorText } from './error-text.ts';
 import { endInitialization } from './initialization.ts';
 import type { FetchEvent } from './listeners.ts';
 import { fetchListeners, listenNatively } from './listeners.ts';
@@ -112,18 +113,5 @@ function describe(value: unknown): string {
 
 /** Writes an error, its stack and its causes to stderr. */
 function report(error: unknown): void {
-  const lines: string[] = [];
-  let current: unknown = error;
-  for (let depth = 0; current !== undefined && depth < 8; depth += 1) {
-    const prefix = depth === 0 ? 'Uncaught' : 'Caused by';
-    if (!(current instanceof Error)) {
-      lines.push(`${prefix}: ${String(current)}`);
-      break;
-    }
-    lines.push(`${prefix} ${current.name}: ${current.message}`);
-    const stack = (current.stack ?? '').trimEnd();
-    if (stack !== '') lines.push(...stack.split('\n').map((line) => `    at ${line.trim()}`));
-    current = current.cause;
-  }
-  console.error(lines.join('\n'));
+  console.error(errorText(error, 'Uncaught '));
 }
