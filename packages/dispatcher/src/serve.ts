@@ -1,9 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { stat } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { join, resolve } from 'node:path';
-import { createFolderObjectStore } from '@playa/common/folder-object-store';
+import { join } from 'node:path';
 import { openSigningKey } from '@playa/common/key-store';
 import { openUsageDatabase } from './accounting/usage-database.ts';
 import { createUsageLedger } from './accounting/usage-ledger.ts';
@@ -14,6 +12,7 @@ import { createMemoryGauge } from './admission/memory-gauge.ts';
 import { createRateLimiter } from './admission/rate-limiter.ts';
 import { describeHostEngine } from './artifacts/engine-check.ts';
 import { openArtifacts } from './artifacts/open-artifacts.ts';
+import { openBucket } from './artifacts/open-bucket.ts';
 import { ConfigError } from './config/config-error.ts';
 import { parseAddress } from './config/option-value.ts';
 import type { Config } from './config/options.ts';
@@ -56,10 +55,7 @@ const nowMs = (): number => performance.now();
  */
 export async function serve(config: Config, logger: OpenLogger): Promise<PlayaServer> {
   const { log, flush } = logger;
-  const bucketFolder = resolve(config.bucket);
-  if (!(await stat(bucketFolder).catch(() => undefined))?.isDirectory()) {
-    throw new ConfigError(`the bucket ${bucketFolder} is not a folder; make it, or name another with --bucket`);
-  }
+  const bucket = await openBucket(config.bucket, log);
   const clientAddress = createClientAddress(config.trustedProxies);
   const secrets = config.secrets === '' ? NO_SECRETS : openSecretStore(config.secrets);
   // Made on first use, so that build-cwasm and the server of one user agree without a word.
@@ -95,9 +91,8 @@ export async function serve(config: Config, logger: OpenLogger): Promise<PlayaSe
     runnerIdleMs: config.runnerIdleMs,
     nowMs,
   });
-  const bucket = createFolderObjectStore(bucketFolder);
   const artifacts = await openArtifacts({
-    bucket,
+    bucket: bucket.store,
     config,
     state,
     engine: describeHostEngine(WASMTIME_VERSION),
@@ -144,7 +139,6 @@ export async function serve(config: Config, logger: OpenLogger): Promise<PlayaSe
 
   const readiness = async (): Promise<ReadinessCheck[]> => {
     const { ready, starting, lastFailure } = pool.state();
-    const bucketReadable = (await stat(bucketFolder).catch(() => undefined))?.isDirectory() === true;
     return [
       { name: 'accepting', ok: !draining, ...(draining ? { detail: 'the server is about to stop' } : {}) },
       {
@@ -152,7 +146,7 @@ export async function serve(config: Config, logger: OpenLogger): Promise<PlayaSe
         ok: lastFailure === undefined,
         detail: lastFailure ?? `${ready} waiting, ${starting} starting`,
       },
-      { name: 'bucket', ok: bucketReadable, detail: bucket.description },
+      { name: 'bucket', ok: await bucket.usable(), detail: bucket.store.description },
     ];
   };
 
@@ -160,6 +154,7 @@ export async function serve(config: Config, logger: OpenLogger): Promise<PlayaSe
   const admin = config.adminListen === '' ? undefined : createAdmin({ address: config.adminListen, tokenFile, usage });
   const closeRunners = async (): Promise<void> => {
     artifacts.close();
+    await bucket.store.close();
     lender.close();
     pools.many.close();
     pools.single.close();
@@ -190,7 +185,7 @@ export async function serve(config: Config, logger: OpenLogger): Promise<PlayaSe
     throw error;
   }
   const url = urlOf(server.server.address() as AddressInfo);
-  log.info({ url, bucket: bucketFolder, isolation: config.isolation, pid: process.pid }, 'listening');
+  log.info({ url, bucket: bucket.name, isolation: config.isolation, pid: process.pid }, 'listening');
   flush();
 
   return {

@@ -41,7 +41,8 @@ export const OPTIONS = {
     kind: { type: 'path' },
     fallback: () => 'bucket',
     group: 'Server',
-    description: 'The folder that functions are read from.',
+    description:
+      'Where functions are read from: a folder, or s3://BUCKET/PREFIX, r2://ACCOUNT/BUCKET/PREFIX, gs://BUCKET/PREFIX (docs/buckets.md).',
   },
   listen: {
     kind: { type: 'address' },
