@@ -64,9 +64,10 @@ export async function serve(config: Config, logger: OpenLogger): Promise<PlayaSe
   const { runner, seccompFilter } = state;
   const programs = { bubblewrap: findBubblewrap(config.bubblewrap), runner, seccompFilter };
   const spawner = await startSpawner({ runDirectory: state.run, programs, log });
+  const userIds = createUserIds(config.firstSandboxUid, process.getuid?.() === 0);
   const poolDeps = {
     spawner,
-    userIds: createUserIds(config.firstSandboxUid, process.getuid?.() === 0),
+    userIds,
     size: config.poolSize,
     startsAtOnce: config.startsAtOnce,
     wasmtime: WASMTIME_VERSION,
@@ -96,6 +97,8 @@ export async function serve(config: Config, logger: OpenLogger): Promise<PlayaSe
     config,
     state,
     engine: describeHostEngine(WASMTIME_VERSION),
+    bubblewrap: programs.bubblewrap,
+    userIds,
     grant: createPolicyGranter(config, secrets),
     onRetired: (artifact) => lender.retire(artifact),
     nowMs,

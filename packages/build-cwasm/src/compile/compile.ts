@@ -3,8 +3,16 @@ import { BuildError } from '../build-error.ts';
 import type { Target } from './target.ts';
 import { cpuArguments } from './target.ts';
 
-/** What the manifest records of the flags: fuel is metered and epochs interrupt, in every artifact. */
-export const COMPILE_FLAGS = ['fuel', 'epoch-interruption'] as const;
+/**
+ * Arguments of `wasmtime compile`: exactly the settings of the runner; `--target` keeps the features of this machine's processor out.
+ */
+export function compileArguments(input: string, output: string, target: Target): string[] {
+  return [
+    ...['compile', '-C', 'cache=n', '-W', 'fuel=1,epoch-interruption=y', '--target', target.triple],
+    ...cpuArguments(target.cpu),
+    ...['-o', output, input],
+  ];
+}
 
 /** Longest time of one compilation; a JavaScript function takes some 8 s on two processors. */
 const COMPILE_TIMEOUT_MS = 900_000;
@@ -24,30 +32,21 @@ export async function compileWasm(
   signal?: AbortSignal,
 ): Promise<void> {
   signal?.throwIfAborted();
-  // Exactly the settings of the runner; --target keeps the features of this machine's processor out.
   const {
     failed,
     timedOut,
     exitCode,
     signal: killedBy,
     stderr,
-  } = await execa(
-    wasmtime,
-    [
-      ...['compile', '-C', 'cache=n', '-W', 'fuel=1,epoch-interruption=y', '--target', target.triple],
-      ...cpuArguments(target.cpu),
-      ...['-o', output, input],
-    ],
-    {
-      reject: false,
-      stdin: 'ignore',
-      stdout: 'ignore',
-      timeout: COMPILE_TIMEOUT_MS,
-      // Settings in the environment (WASMTIME_BACKTRACE_DETAILS, …) would change the code.
-      extendEnv: false,
-      ...(signal === undefined ? {} : { cancelSignal: signal }),
-    },
-  );
+  } = await execa(wasmtime, compileArguments(input, output, target), {
+    reject: false,
+    stdin: 'ignore',
+    stdout: 'ignore',
+    timeout: COMPILE_TIMEOUT_MS,
+    // Settings in the environment (WASMTIME_BACKTRACE_DETAILS, …) would change the code.
+    extendEnv: false,
+    ...(signal === undefined ? {} : { cancelSignal: signal }),
+  });
   signal?.throwIfAborted();
   if (!failed) return;
   if (timedOut) {
@@ -87,7 +86,7 @@ export async function compileWasm(
 }
 
 /** The innermost of the causes that wasmtime prints as "0: …" lines, else its first line. */
-function lastCause(stderr: string): string | undefined {
+export function lastCause(stderr: string): string | undefined {
   const lines = stderr.split('\n').map((line) => line.trim());
   const causes = lines.flatMap((line) => /^\d+: (.*)$/.exec(line)?.[1] ?? []);
   return causes.at(-1) ?? lines.find((line) => line.startsWith('Error: '))?.slice('Error: '.length);

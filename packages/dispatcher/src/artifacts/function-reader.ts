@@ -16,7 +16,7 @@ import type { DiskStore, StoredArtifact } from './disk-store.ts';
 import { ObjectChangedError } from './incoming-object.ts';
 import type { NameRecords } from './name-records.ts';
 import { asIncoming, bodyOf, readBody, type OpenObject } from './read-object.ts';
-import type { SourceCompiler } from './source-compiler.ts';
+import type { SourceCompiler } from './compile/source-compiler.ts';
 import type { AcceptTrailer } from './verify-file.ts';
 
 /** What the bucket has under a name: code, or why that is refused. */

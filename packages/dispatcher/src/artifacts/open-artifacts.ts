@@ -1,8 +1,14 @@
+import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { ObjectStore } from '@playa/common/object-store';
-import { loadTrust, verifyTrailer } from '@playa/common/trust';
+import { openSigningKey, type SigningKey } from '@playa/common/key-store';
+import { loadTrust, verifyTrailer, type Trust } from '@playa/common/trust';
 import type { Config } from '../config/options.ts';
+import type { UserIds } from '../pool/user-ids.ts';
+import { findProgram } from '../spawner/find-program.ts';
 import type { StateDirectory } from '../state/state-directory.ts';
+import { createRefusingCompiler } from './compile/refusing-compiler.ts';
+import { createSourceCompiler, type SourceCompiler } from './compile/source-compiler.ts';
 import { createArtifactCatalog, type ArtifactCatalog, type Freshness } from './artifact-catalog.ts';
 import type { Artifact } from './artifact.ts';
 import type { GrantPolicy } from './catalog-entry.ts';
@@ -10,7 +16,6 @@ import { openDiskStore } from './disk-store.ts';
 import { checkEngine, type HostEngine } from './engine-check.ts';
 import { createFunctionReader } from './function-reader.ts';
 import { openNameRecords } from './name-records.ts';
-import { createRefusingCompiler } from './refusing-compiler.ts';
 import { watchTrust } from './trust-watch.ts';
 import type { AcceptTrailer } from './verify-file.ts';
 
@@ -22,7 +27,9 @@ const TRUST_INTERVAL_MS = 2_000;
 export async function openArtifacts(deps: {
   bucket: ObjectStore;
   config: Config;
-  state: Pick<StateDirectory, 'root'>;
+  state: Pick<StateDirectory, 'root' | 'run' | 'install' | 'seccompFilter'>;
+  bubblewrap: string;
+  userIds: UserIds;
   engine: HostEngine;
   grant: GrantPolicy;
   onRetired: (artifact: Artifact) => void;
@@ -37,14 +44,35 @@ export async function openArtifacts(deps: {
     nowMs: Date.now,
   });
   const records = await openNameRecords({ directory: state.root, bucket: bucket.description, nowMs: Date.now });
-  const load = () => loadTrust(config.keys);
+  const compilerPath = config.compiler === 'none' ? undefined : findProgram(config.compiler, process.env['PATH']);
+  // Its own key: what this server compiled is trusted here and nowhere else.
+  const own = compilerPath === undefined ? undefined : await openSigningKey(join(state.root, 'compile-key'));
+  const load = async () => alsoTrust(await loadTrust(config.keys), own);
   const accept: AcceptTrailer = async (trailer) => {
     const manifest = verifyTrailer(trailer, await load(), Date.now());
     checkEngine(manifest, engine);
     return manifest;
   };
-  const compiler = createRefusingCompiler('it has no compiler');
-  const catalog = createArtifactCatalog({
+  const onCompiled = (name: string): void => catalog.invalidate(name);
+  const compiler: SourceCompiler =
+    compilerPath === undefined || own === undefined
+      ? createRefusingCompiler(config.compiler === 'none' ? 'it is told not to' : 'it has no compiler')
+      : createSourceCompiler({
+          folder: join(state.run, 'compile'),
+          programs: { bubblewrap: deps.bubblewrap, seccompFilter: state.seccompFilter },
+          compiler: () => state.install('playa-compiler', compilerPath),
+          wasmtime: engine.wasmtime,
+          userIds: deps.userIds,
+          limits: {
+            wallMs: config.compileMs,
+            memoryBytes: config.compileMemoryBytes,
+            outputBytes: config.maxArtifactBytes,
+          },
+          jobsAtOnce: config.compileJobs,
+          key: own,
+          ...{ disk, records, accept, onCompiled, log },
+        });
+  const catalog: ArtifactCatalog = createArtifactCatalog({
     bucket,
     disk,
     records,
@@ -72,9 +100,16 @@ export async function openArtifacts(deps: {
     close: () => {
       trustWatch.close();
       catalog.close();
+      compiler.close();
       disk.close();
     },
   };
+}
+
+function alsoTrust(trust: Trust, key: SigningKey | undefined): Trust {
+  if (key === undefined) return trust;
+  const { id, publicKey } = key;
+  return { ...trust, keys: new Map([...trust.keys, [id, { id, name: 'this server', publicKey }]]) };
 }
 
 function freshnessOf(bucket: ObjectStore, config: Config): Freshness {

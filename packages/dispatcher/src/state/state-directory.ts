@@ -15,6 +15,8 @@ export type StateDirectory = {
   runner: string;
   /** The sandboxes' seccomp filter. */
   seccompFilter: string;
+  /** Puts a further program where the sandboxes' users can reach it. */
+  install: (name: string, file: string) => string;
   /** Removes what is this server's own. */
   remove: () => void;
 };
@@ -48,6 +50,7 @@ export function openStateDirectory(path: string, runnerBinary: string): StateDir
     run,
     runner: programs.install('playa-runner', readRunner(runnerBinary)),
     seccompFilter: programs.install('seccomp-filter', seccompFilter(process.arch)),
+    install: (name: string, file: string) => programs.install(name, readFileSync(file)),
     remove: () => {
       programs.leave();
       rmSync(run, { recursive: true, force: true });

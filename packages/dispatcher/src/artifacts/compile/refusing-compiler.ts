@@ -1,4 +1,4 @@
-import { InvocationError } from '../outcome/invocation-error.ts';
+import { InvocationError } from '../../outcome/invocation-error.ts';
 import type { SourceCompiler } from './source-compiler.ts';
 
 /** Stands in where there is no compiler: says so to everyone who asks for a function that would have to be compiled. */
@@ -13,5 +13,6 @@ export function createRefusingCompiler(why: string): SourceCompiler {
       );
     },
     busyWith: () => false,
+    close: () => undefined,
   };
 }
