@@ -202,6 +202,18 @@ export function describeObjectStoreContract(name: string, open: () => Promise<Op
       await writing;
     });
 
+    test('an object that is replaced while it is read stays the one it was', async () => {
+      const contents = [randomBytes(6_000_000), randomBytes(6_000_000)];
+      await store.put(at('replaced'), contents[0]!);
+      const content = await found(store, at('replaced'));
+      const chunks: Buffer[] = [];
+      for await (const chunk of content.body) {
+        if (chunks.length === 0) await store.put(at('replaced'), contents[1]!);
+        chunks.push(chunk);
+      }
+      expect(Buffer.concat(chunks).equals(contents[0]!)).toBe(true);
+    });
+
     test('delete removes, also what is gone already; with ifMatch only that content', async () => {
       const first = await put(at('a'), 'one');
       const second = await put(at('a'), 'two');

@@ -51,10 +51,8 @@ export function createBucketObjectStore(
   const refuse = (fault: StoreFault, what: string): never => {
     throw faultError(fault, `${what} of ${description}`);
   };
-  const isMissing = ({ status, code }: StoreFault): boolean =>
-    code === 'NoSuchKey' ||
-    (status === 404 && code === undefined) ||
-    (settings.deniedIsMissing && code === 'AccessDenied');
+  const isMissing = ({ code }: StoreFault): boolean =>
+    code === 'NoSuchKey' || (settings.deniedIsMissing && code === 'AccessDenied');
 
   const get = async (key: string, options: GetOptions = {}): Promise<ObjectContent | 'not_modified' | undefined> => {
     checkObjectKey(key);

@@ -39,12 +39,12 @@ function isAboutRegion({ status, code }: StoreFault): boolean {
 
 function findRedirect({ status, location }: StoreFault, origin: string): Correction | undefined {
   if (location === undefined || ![301, 302, 307, 308].includes(status)) return undefined;
-  const parts = /^(https?:\/\/[^/?#@]+)(\/[^?#]*)?(?:\?([^#]*))?/.exec(
-    location.startsWith('/') ? origin + location : location,
-  );
-  if (parts === null) return undefined;
-  const [, base, path = '/', query = ''] = parts;
-  const { origin: to, host, protocol } = new URL(base!);
+  const absolute = location.startsWith('/') ? origin + location : location;
+  const parts = /^(https?:\/\/[^/?#@]+)(?=[/?#]|$)(\/[^?#]*)?(?:\?([^#]*))?/.exec(absolute);
+  const base = parts && URL.parse(parts[1]!);
+  if (!base) return undefined;
+  const [, , path = '/', query = ''] = parts;
+  const { origin: to, host, protocol } = base;
   // From an encrypted connection to one that is not: nobody who means well asks for that.
   if (origin.startsWith('https:') && protocol !== 'https:') return undefined;
   // The path as it stands, which a URL would change; the query decoded, as it is signed again.

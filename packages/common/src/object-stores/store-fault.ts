@@ -92,6 +92,8 @@ const CREDENTIAL_FAULTS = new Set([
   'InvalidToken',
   'TokenRefreshRequired',
   'AuthorizationHeaderMalformed',
+  // versitygw's word for InvalidAccessKeyId, with status 404.
+  'XAdminUserNotFound',
 ]);
 
 function errorCode(fault: StoreFault): ObjectStoreErrorCode {
@@ -99,7 +101,8 @@ function errorCode(fault: StoreFault): ObjectStoreErrorCode {
   if (code === 'NoSuchBucket') return 'bucket_not_found';
   if (status === 412) return 'precondition_failed';
   if (status === 401 || status === 403 || (code !== undefined && CREDENTIAL_FAULTS.has(code))) return 'access_denied';
-  if (isTransient(fault)) return 'unavailable';
+  // A 404 without S3's words comes from something else: what is behind the endpoint is no object store, or a proxy has lost it.
+  if (isTransient(fault) || (status === 404 && code === undefined)) return 'unavailable';
   return 'invalid';
 }
 
