@@ -2,6 +2,8 @@
 
 use crate::artifact;
 use crate::clock::CpuClock;
+use crate::egress::http_client::HttpClient;
+use crate::egress::lane::EgressLane;
 use crate::engine::{Allocation, build_engine};
 use crate::host::{Guest, build_linker};
 use crate::invocation::Setting;
@@ -15,6 +17,7 @@ use crate::worker;
 use std::cell::RefCell;
 use std::os::fd::RawFd;
 use std::path::Path;
+use std::sync::Arc;
 use wasmtime::Engine;
 use wasmtime::component::Linker;
 
@@ -61,11 +64,14 @@ impl Function {
             return worker::EXIT_INTERNAL;
         }
         let page = pages.keep_only(lane);
+        let outbox = Outbox::default();
+        let lane_streams = EgressLane::new(outbox.clone());
         let setting = Setting {
             engine: &self.engine,
             program: &self.program,
             load: &self.load,
-            outbox: Outbox::default(),
+            outbox,
+            egress: Arc::new(HttpClient::new(lane_streams, self.load.egress_roots.clone())),
             worker,
             clock: CpuClock::default(),
             used_up: RefCell::default(),

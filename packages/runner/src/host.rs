@@ -1,6 +1,8 @@
 //! What a guest finds around it: the data of its store, and the WASI functions it may import.
 
 use crate::cpu_budget::{CpuBudget, CpuExceeded};
+use crate::egress::guest::GuestEgress;
+use crate::egress::sockets::{self, BrokeredSockets, SocketsView};
 use crate::guest_log::{GuestLog, Source};
 use crate::limits::{self, Limiter};
 use crate::outgoing::Hooks;
@@ -22,6 +24,7 @@ pub struct Guest {
     table: ResourceTable,
     http: WasiHttpCtx,
     hooks: Hooks,
+    pub egress: GuestEgress,
     pub limiter: Limiter,
     pub cpu: CpuBudget,
     /// When the guest must have ended.
@@ -31,6 +34,12 @@ pub struct Guest {
 impl WasiView for Guest {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl SocketsView for Guest {
+    fn brokered_sockets(&mut self) -> BrokeredSockets<'_> {
+        BrokeredSockets { table: &mut self.table, egress: &self.egress }
     }
 }
 
@@ -70,7 +79,7 @@ fn wasi_builder(load: &Load, log: &GuestLog, command: Option<CommandStreams>) ->
 
 impl Guest {
     /// Data for a guest that has no request yet.
-    fn new(load: &Load, log: &GuestLog, cpu: CpuBudget, deadline: Instant) -> Self {
+    fn new(load: &Load, log: &GuestLog, egress: GuestEgress, cpu: CpuBudget, deadline: Instant) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(load.resources);
         let mut http = WasiHttpCtx::new();
@@ -80,7 +89,8 @@ impl Guest {
             preview1: None,
             table,
             http,
-            hooks: Hooks::default(),
+            hooks: Hooks::new(egress.clone()),
+            egress,
             limiter: Limiter::new(load),
             cpu,
             deadline,
@@ -106,10 +116,11 @@ pub fn new_store(
     engine: &Engine,
     load: &Load,
     log: &GuestLog,
+    egress: GuestEgress,
     cpu: CpuBudget,
     deadline: Instant,
 ) -> wasmtime::Result<Store<Guest>> {
-    let mut store = Store::try_new(engine, Guest::new(load, log, cpu, deadline))?;
+    let mut store = Store::try_new(engine, Guest::new(load, log, egress, cpu, deadline))?;
     store.set_fuel(load.fuel)?;
     store.limiter(|guest| &mut guest.limiter);
     store.set_hostcall_fuel(load.hostcall_bytes);
@@ -138,6 +149,7 @@ pub fn build_linker(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
     wasmtime_wasi::p3::add_to_linker(&mut linker)?;
     wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
+    sockets::add_to_linker(&mut linker)?;
     Ok(linker)
 }
 

@@ -5,6 +5,8 @@ use crate::call::{ResponseSender, call};
 use crate::cgi;
 use crate::clock::CpuClock;
 use crate::cpu_budget::CpuBudget;
+use crate::egress::guest::GuestEgress;
+use crate::egress::http_client::HttpClient;
 use crate::failure::Failure;
 use crate::guest_log::GuestLog;
 use crate::host::{CommandStreams, Guest, new_store};
@@ -34,6 +36,7 @@ pub struct Setting<'a> {
     pub program: &'a Program,
     pub load: &'a Load,
     pub outbox: Outbox,
+    pub egress: Arc<HttpClient>,
     /// The number of this worker.
     pub worker: u32,
     pub clock: CpuClock,
@@ -68,7 +71,8 @@ impl Setting<'_> {
     pub async fn prepare(&self, cpu: &CpuBudget, deadline: Instant) -> wasmtime::Result<Prepared> {
         let load = self.load;
         let log = GuestLog::new(self.outbox.clone(), load.log_bytes, load.log_lines);
-        let mut store = new_store(self.engine, load, &log, cpu.clone(), deadline)?;
+        let egress = GuestEgress::new(self.egress.clone());
+        let mut store = new_store(self.engine, load, &log, egress, cpu.clone(), deadline)?;
         if let Program::Module(_) = self.program {
             store.data_mut().set_preview1(load, &log, None);
         }
@@ -101,6 +105,7 @@ impl Setting<'_> {
             peak_memory_bytes: usage.peak_memory_bytes.get(),
             worker: self.worker,
         };
+        self.egress.end_invocation(stream.number, self.load.requests_per_worker == 1);
         self.outbox.append(|out| write_frame(out, FrameType::Done, stream.number, |out| done.write(out)));
         stream.set_done();
         stream.number
@@ -126,6 +131,7 @@ impl Setting<'_> {
         store.data_mut().deadline = watch.deadline;
         store.data_mut().cpu = watch.cpu.clone();
         log.attach(stream.number);
+        store.data().egress.attach(stream.number);
         let instance = match instance {
             Ok(instance) => instance,
             Err(error) => {

@@ -7,6 +7,7 @@ mod cgi;
 mod clock;
 mod control_socket;
 mod cpu_budget;
+mod egress;
 mod engine;
 mod failure;
 mod function;

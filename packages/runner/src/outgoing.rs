@@ -1,5 +1,7 @@
-//! Outgoing HTTP of guests. The runner has no network: every request is denied.
+//! Outgoing HTTP of guests, and which fields are not theirs.
 
+use crate::egress::guest::GuestEgress;
+use crate::egress::http_error::from_failure;
 use crate::limits;
 use http::header;
 use http::{HeaderName, Request, Response};
@@ -27,11 +29,13 @@ fn is_forbidden(name: &HeaderName) -> bool {
 /// What `wasi:http` asks the host.
 pub struct Hooks {
     filter: ForbiddenHeaderFilter,
+    egress: GuestEgress,
 }
 
-impl Default for Hooks {
-    fn default() -> Self {
-        Self { filter: Arc::new(is_forbidden) }
+impl Hooks {
+    /// Sends requests by way of `egress`.
+    pub fn new(egress: GuestEgress) -> Self {
+        Self { filter: Arc::new(is_forbidden), egress }
     }
 }
 
@@ -48,11 +52,22 @@ impl WasiHttpHooks for Hooks {
 
     fn send_request(
         &mut self,
-        _request: Request<WasiBody>,
-        _options: Option<RequestOptions>,
+        request: Request<WasiBody>,
+        options: Option<RequestOptions>,
         _response_processing: Io,
     ) -> Box<dyn Future<Output = Result<(Response<WasiBody>, Io), Error>> + Send> {
-        Box::new(async { Err(Error::HttpRequestDenied) })
+        let client = self.egress.client().clone();
+        let invocation = self.egress.invocation();
+        Box::new(async move {
+            let invocation = invocation.map_err(from_failure)?;
+            let (response, body_taken) = client.send(invocation, request, options.unwrap_or_default()).await?;
+            let io: Io = Box::new(async move {
+                // The sender is dropped, never used.
+                let _ = body_taken.await;
+                Ok(())
+            });
+            Ok((response, io))
+        })
     }
 
     fn p2_outgoing_body_chunk_size(&mut self) -> usize {

@@ -235,13 +235,15 @@ impl Stream {
     }
 }
 
-fn wake(waker: Option<Waker>) {
+/// Wakes what was kept.
+pub fn wake(waker: Option<Waker>) {
     if let Some(waker) = waker {
         waker.wake();
     }
 }
 
-fn keep_waker(slot: &mut Option<Waker>, context: &Context<'_>) {
+/// Keeps the waker of the task that is to be woken.
+pub fn keep_waker(slot: &mut Option<Waker>, context: &Context<'_>) {
     if !slot.as_ref().is_some_and(|known| known.will_wake(context.waker())) {
         *slot = Some(context.waker().clone());
     }

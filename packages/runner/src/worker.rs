@@ -152,6 +152,10 @@ impl Worker<'_> {
             if self.is_finished() {
                 return Poll::Ready(End::Finished);
             }
+            if self.is_over() {
+                // Connections that wait for further requests: none comes.
+                self.setting.egress.close();
+            }
             self.setting.used_up.borrow_mut().clear();
             if !received && !ended {
                 set_worker_idle(self.is_idle());
@@ -177,6 +181,9 @@ impl Worker<'_> {
     }
 
     fn on_frame(&mut self, frame: Frame) -> Result<(), Violation> {
+        if frame.stream.is_multiple_of(2) {
+            return self.setting.egress.lane().on_frame(frame);
+        }
         let stream = self.streams.get(&frame.stream);
         match (frame.frame_type, stream) {
             (FrameType::Request, None) => self.on_request(frame),
@@ -215,9 +222,6 @@ impl Worker<'_> {
 
     fn on_request(&mut self, frame: Frame) -> Result<(), Violation> {
         let load = self.setting.load;
-        if frame.stream.is_multiple_of(2) {
-            return violation("REQUEST on a stream with an even number");
-        }
         if self.taken == load.requests_per_worker {
             return violation("REQUEST for a worker that has had all it takes");
         }
@@ -266,10 +270,18 @@ impl Worker<'_> {
 
     /// Nothing is running, nothing is half read or half written.
     fn is_idle(&self) -> bool {
-        self.streams.is_empty() && self.decoder.is_empty() && self.setting.outbox.is_empty()
+        self.streams.is_empty()
+            && self.setting.egress.lane().is_empty()
+            && self.decoder.is_empty()
+            && self.setting.outbox.is_empty()
+    }
+
+    /// No invocation runs, and no further one is taken.
+    fn is_over(&self) -> bool {
+        (self.taken == self.setting.load.requests_per_worker || is_draining()) && self.streams.is_empty()
     }
 
     fn is_finished(&self) -> bool {
-        (self.taken == self.setting.load.requests_per_worker || is_draining()) && self.is_idle()
+        self.is_over() && self.is_idle()
     }
 }

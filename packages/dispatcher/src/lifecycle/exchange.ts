@@ -70,6 +70,10 @@ class Exchange implements ResponseSink {
     this.#answer = new HttpAnswer(invocation, (bytes) => this.#stream?.consumed(bytes));
   }
 
+  get requestId(): string {
+    return this.#invocation.requestId;
+  }
+
   start(pathWithQuery: string, reject: (error: Error) => void): void {
     const { request } = this.#invocation;
     this.#invocation.attempts++;

@@ -22,6 +22,12 @@ export const FrameType = {
   response: 0x15,
   log: 0x16,
   done: 0x17,
+  dial: 0x20,
+  resolve: 0x21,
+  dialed: 0x22,
+  resolved: 0x23,
+  failed: 0x24,
+  close: 0x25,
 } as const;
 
 /** By type: 0 unknown, 1 a frame of the control socket, 2 one of a lane. */

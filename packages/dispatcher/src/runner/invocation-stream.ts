@@ -1,3 +1,4 @@
+import type { Caller } from '../egress/broker.ts';
 import { INITIAL_CREDIT_BYTES, ProtocolViolation } from './frame.ts';
 import type { Lane } from './lane.ts';
 import type { RawHeaders } from './payload-reader.ts';
@@ -5,6 +6,8 @@ import type { Done, ResponseHead } from './response-frames.ts';
 
 /** Takes what a worker sends for one invocation, in the protocol's order. */
 export type ResponseSink = {
+  /** Names the request in the ledger of outgoing connections. */
+  readonly requestId?: string;
   response: (head: ResponseHead) => void;
   body: (chunk: Buffer) => void;
   end: (trailers: RawHeaders) => void;
@@ -26,6 +29,8 @@ export class InvocationStream {
   readonly number: number;
   readonly lane: Lane;
   readonly sink: ResponseSink;
+  /** What is counted of its outgoing connections; `undefined` before the first. */
+  caller: Caller | undefined;
   #sendCreditBytes = INITIAL_CREDIT_BYTES;
   #receiveCreditBytes = INITIAL_CREDIT_BYTES;
   #ungrantedBytes = 0;

@@ -1,4 +1,7 @@
 import type { Socket } from 'node:net';
+import type { Caller } from '../egress/broker.ts';
+import { createCaller } from '../egress/caller.ts';
+import { EgressStreams } from './egress-streams.ts';
 import { FRAME_HEAD_BYTES, FrameType, ProtocolViolation, writeFrameHead } from './frame.ts';
 import { createFrameDecoder } from './frame-decoder.ts';
 import { InvocationStream, type ResponseSink } from './invocation-stream.ts';
@@ -19,6 +22,9 @@ const SLAB_BYTES = 32 * 1024;
 /** Payloads above this are handed to the socket as they are instead of being copied. */
 const COPY_LIMIT_BYTES = 8 * 1024;
 
+/** With more than this on its way to a worker that does not read, connections from outside are not read either. */
+const CONGESTED_BYTES = 512 * 1024;
+
 /** What a lane tells its runner. */
 export type LaneOwner = {
   streamNumber: StreamNumbers;
@@ -35,6 +41,8 @@ export class Lane {
   worker = 0;
   /** Requests that this worker has been given, or will be: those that a lane was reserved for count. */
   servedRequests = 0;
+  /** The worker's outgoing connections. */
+  readonly egress: EgressStreams = new EgressStreams(this, (invocation) => this.#callerOf(invocation));
   #reserved = 0;
   readonly #socket: Socket;
   readonly #owner: LaneOwner;
@@ -58,6 +66,7 @@ export class Lane {
     this.#socket = socket;
     this.#owner = owner;
     socket.on('data', (chunk: Buffer) => this.#read(chunk));
+    socket.on('drain', () => this.egress.drained());
     socket.on('error', (error) => owner.closed(error));
     socket.on('close', () => owner.closed(new Error(`lane ${index} closed`)));
     socket.resume();
@@ -121,6 +130,18 @@ export class Lane {
     this.#slabEnd = this.#slab.writeUInt32LE(bytes, at + FRAME_HEAD_BYTES);
   }
 
+  /** Whether more is on its way to the worker than it should be. */
+  get congested(): boolean {
+    return this.#socket.writableLength > CONGESTED_BYTES;
+  }
+
+  writeFrame(type: number, stream: number, payload: Buffer): void {
+    const at = this.#makeRoom(FRAME_HEAD_BYTES + payload.length);
+    writeFrameHead(this.#slab, at, type, stream, payload.length);
+    payload.copy(this.#slab, at + FRAME_HEAD_BYTES);
+    this.#slabEnd = at + FRAME_HEAD_BYTES + payload.length;
+  }
+
   writeCancel(stream: number): void {
     const at = this.#makeRoom(FRAME_HEAD_BYTES);
     writeFrameHead(this.#slab, at, FrameType.cancel, stream, 0);
@@ -146,6 +167,7 @@ export class Lane {
 
   /** Tells every open invocation that its worker is gone. */
   lose(reason: string): void {
+    this.egress.lose();
     for (const stream of this.#slots) {
       if (stream === undefined) continue;
       this.#forget(stream);
@@ -180,6 +202,7 @@ export class Lane {
   }
 
   #receive(type: number, number: number, payload: Buffer): void {
+    if (number % 2 === 0) return this.egress.receive(type, number, payload);
     const stream = this.#slots[slotOf(number)];
     if (stream?.number !== number) throw new ProtocolViolation(`frame for stream ${number}, which is not open`);
     // The streams of one read come in runs, so this nearly always keeps each of them once.
@@ -207,11 +230,19 @@ export class Lane {
       case FrameType.done: {
         const done = decodeDone(payload);
         this.#forget(stream);
+        this.egress.invocationEnded(number);
         return stream.receiveDone(done);
       }
       default:
         throw new ProtocolViolation(`frame of type ${type} on a lane`);
     }
+  }
+
+  #callerOf(invocation: number): Caller | undefined {
+    const stream = invocation % 2 === 0 ? undefined : this.#slots[slotOf(invocation)];
+    if (stream?.number !== invocation) return undefined;
+    const { sink } = stream;
+    return (stream.caller ??= createCaller(sink.requestId ?? '', (text) => sink.log('stderr', Buffer.from(text))));
   }
 
   #forget(stream: InvocationStream): void {

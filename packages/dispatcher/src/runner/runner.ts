@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
+import type { EgressGate } from '../egress/broker.ts';
 import { encodeFrame, FrameType, ProtocolViolation } from './frame.ts';
 import { createFrameDecoder } from './frame-decoder.ts';
 import { Lane } from './lane.ts';
@@ -93,7 +94,9 @@ export class Runner {
     return this.#failed;
   }
 
-  load(message: LoadMessage): void {
+  /** Binds the runner to a function: what it may reach, and what it is to run. */
+  load(message: LoadMessage, gate?: EgressGate): void {
+    for (const lane of this.lanes) lane.egress.gate = gate;
     this.#send(FrameType.load, message);
   }
 

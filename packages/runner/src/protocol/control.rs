@@ -61,6 +61,9 @@ pub struct Load {
     /// Lanes on which workers are started at once.
     pub lanes: Vec<usize>,
     pub env: Vec<(String, String)>,
+    /// Certificates (PEM) that outgoing TLS trusts beside the public ones.
+    #[serde(default)]
+    pub egress_roots: String,
 }
 
 /// The export that is called.

@@ -31,6 +31,12 @@ pub enum FrameType {
     Response = 0x15,
     Log = 0x16,
     Done = 0x17,
+    Dial = 0x20,
+    Resolve = 0x21,
+    Dialed = 0x22,
+    Resolved = 0x23,
+    Failed = 0x24,
+    Close = 0x25,
 }
 
 impl FrameType {
@@ -53,6 +59,12 @@ impl FrameType {
             0x15 => Self::Response,
             0x16 => Self::Log,
             0x17 => Self::Done,
+            0x20 => Self::Dial,
+            0x21 => Self::Resolve,
+            0x22 => Self::Dialed,
+            0x23 => Self::Resolved,
+            0x24 => Self::Failed,
+            0x25 => Self::Close,
             _ => return None,
         })
     }

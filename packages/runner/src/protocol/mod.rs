@@ -3,6 +3,7 @@
 pub mod control;
 pub mod decoder;
 pub mod done;
+pub mod egress;
 pub mod frame;
 pub mod headers;
 pub mod request;

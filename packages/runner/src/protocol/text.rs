@@ -23,10 +23,16 @@ impl PayloadReader {
         if self.0.len() < bytes { violation("payload ends too early") } else { Ok(()) }
     }
 
-    /// A little-endian `u16`.
+    /// One byte.
     ///
     /// # Errors
     /// The payload ends too early; so for all of these.
+    pub fn u8(&mut self) -> Result<u8, Violation> {
+        self.need(1)?;
+        Ok(self.0.get_u8())
+    }
+
+    /// A little-endian `u16`.
     pub fn u16(&mut self) -> Result<u16, Violation> {
         self.need(2)?;
         Ok(self.0.get_u16_le())

@@ -1,0 +1,283 @@
+import { formatAddress, type Address } from './address.ts';
+import { addressKey } from './caller.ts';
+import type { AddressBook } from './denied.ts';
+import { dialAny, type DialFailure } from './dialer.ts';
+import { parseHost } from './host.ts';
+import { judgeAddresses, judgeName, refuseInvalid, type Admitted, type Refusal } from './judge.ts';
+import type { Ledger, LedgerEntry } from './ledger.ts';
+import { relay } from './relay.ts';
+import type { LookupFailure, Resolver } from './resolver.ts';
+import type { Rule } from './rule.ts';
+
+/** Why there is no connection and no answer to a look-up. */
+export type FailureCode = 'denied' | 'address_denied' | 'limit' | 'internal' | LookupFailure | DialFailure;
+
+/** Why a connection has ended. */
+export type CloseReason = 'ordinary' | 'reset' | 'timeout' | 'limit';
+
+/** Takes what comes of a connection: `connected` or `failed` first; after `connected` what comes from outside, `closed` last. */
+export type ConnectionSink = {
+  connected: (address: Address, port: number) => void;
+  failed: (code: FailureCode) => void;
+  data: (chunk: Buffer) => void;
+  end: () => void;
+  /** So many bytes have left this process. */
+  written: (bytes: number) => void;
+  closed: (reason: CloseReason) => void;
+};
+
+/** Takes what comes of a look-up, one of them. */
+export type LookupSink = { resolved: (addresses: readonly Address[]) => void; failed: (code: FailureCode) => void };
+
+/** A connection, or one in the making; after `close` its sink is told nothing more. */
+export type Connection = {
+  write: (chunk: Buffer) => void;
+  end: () => void;
+  pause: () => void;
+  resume: () => void;
+  close: () => void;
+};
+
+/** One invocation as the broker knows it. */
+export type Caller = {
+  readonly requestId: string;
+  /** Writes a line to the function's log. */
+  readonly warn: (text: string) => void;
+  warnings: number;
+  dials: number;
+  open: number;
+  bytes: number;
+  /** Addresses that it has looked up, with their names: an address is dialled by the rules of its name. */
+  readonly names: Map<string, string[]>;
+};
+
+/** What a function may reach. */
+export type EgressPolicy = { functionName: string; rules: readonly Rule[] };
+
+/** What a lane sees of the broker: the policy of its function is applied. */
+export type EgressGate = {
+  dial: (caller: Caller, host: string, port: number, sink: ConnectionSink) => Connection;
+  resolve: (caller: Caller, name: string, sink: LookupSink) => Connection;
+  /** Whether a process serves many requests, and keeps connections between them. */
+  keepsConnections: boolean;
+};
+
+/** Makes every connection of every function. */
+export type Broker = {
+  dial: (caller: Caller, host: string, port: number, policy: EgressPolicy, sink: ConnectionSink) => Connection;
+  resolve: (caller: Caller, name: string, policy: EgressPolicy, sink: LookupSink) => Connection;
+  /** Ends all connections; resolves when the ledger is written. */
+  close: () => Promise<void>;
+};
+
+/** Bounds of what functions do outside. */
+export type BrokerLimits = {
+  /** Connections that an invocation has open at once. */
+  connectionsPerInvocation: number;
+  connectionsPerFunction: number;
+  /** Connections and look-ups that an invocation may ask for in all. */
+  dialsPerInvocation: number;
+  bytesPerInvocation: number;
+  connectMs: number;
+  idleMs: number;
+  totalMs: number;
+};
+
+/** Lines that one invocation's refusals add to the function's log. */
+const MAX_WARNINGS = 20;
+
+/** Makes the broker. `addressBook` is asked for each connection, as interfaces come and go. */
+export function createBroker(deps: {
+  resolver: Resolver;
+  ledger: Ledger;
+  addressBook: () => AddressBook;
+  limits: BrokerLimits;
+  nowMs: () => number;
+}): Broker {
+  const { limits } = deps;
+  const openByFunction = new Map<string, number>();
+  const open = new Set<Connection>();
+
+  const begin = (caller: Caller, policy: EgressPolicy, kind: LedgerEntry['kind'], host: string, port?: number) => {
+    const startedMs = deps.nowMs();
+    const entry: LedgerEntry = {
+      kind,
+      function: policy.functionName,
+      requestId: caller.requestId,
+      host: host.slice(0, 300),
+      ...(port === undefined ? {} : { port }),
+      addresses: [],
+      verdict: 'failed',
+      sentBytes: 0,
+      receivedBytes: 0,
+      durationMs: 0,
+    };
+    const write = (): void => {
+      entry.durationMs = Math.round(deps.nowMs() - startedMs);
+      deps.ledger.append(entry);
+    };
+    return { entry, write };
+  };
+
+  /** All addresses of a host that may be dialled, or why there are none. */
+  const admit = async (
+    caller: Caller,
+    text: string,
+    port: number | undefined,
+    policy: EgressPolicy,
+    entry: LedgerEntry,
+    signal: AbortSignal,
+  ): Promise<{ admitted: Admitted[]; name: string | undefined } | { refusal: Refusal } | { failure: FailureCode }> => {
+    const host = parseHost(text);
+    if (host.kind === 'invalid') return { refusal: refuseInvalid(host) };
+    if (host.kind === 'address') {
+      entry.addresses = [formatAddress(host.address)];
+      const names = caller.names.get(addressKey(host.address)) ?? [];
+      const verdict = judgeAddresses(policy.rules, [host.address], port, names, deps.addressBook());
+      return 'refusal' in verdict ? verdict : { ...verdict, name: undefined };
+    }
+    const named = judgeName(policy.rules, host.name, port);
+    if ('refusal' in named) return named;
+    const found = await deps.resolver.lookUp(host.name, signal);
+    if ('failure' in found) return found;
+    entry.addresses = found.addresses.map(formatAddress);
+    const verdict = judgeAddresses(named.rules, found.addresses, port, [host.name], deps.addressBook());
+    return 'refusal' in verdict ? verdict : { ...verdict, name: host.name };
+  };
+
+  const refuse = (caller: Caller, entry: LedgerEntry, refusal: Refusal): FailureCode => {
+    entry.verdict = 'refused';
+    entry.reason = refusal.reason;
+    if (caller.warnings++ < MAX_WARNINGS) {
+      const target = entry.port === undefined ? entry.host : `${entry.host} port ${entry.port}`;
+      const remedy = refusal.remedy === undefined ? '' : `; ${refusal.remedy}`;
+      caller.warn(`egress to ${target} was refused: ${refusal.reason}${remedy}\n`);
+    }
+    return refusal.by === 'denied' ? 'address_denied' : 'denied';
+  };
+
+  const overLimit = (caller: Caller, policy: EgressPolicy): string | undefined => {
+    if (++caller.dials > limits.dialsPerInvocation) return 'too many connections and look-ups of one invocation';
+    if (caller.open >= limits.connectionsPerInvocation) return 'too many connections of one invocation at once';
+    const ofFunction = openByFunction.get(policy.functionName) ?? 0;
+    return ofFunction >= limits.connectionsPerFunction ? 'too many connections of the function at once' : undefined;
+  };
+
+  const count = (caller: Caller, policy: EgressPolicy, change: 1 | -1): void => {
+    caller.open += change;
+    const ofFunction = (openByFunction.get(policy.functionName) ?? 0) + change;
+    if (ofFunction === 0) openByFunction.delete(policy.functionName);
+    else openByFunction.set(policy.functionName, ofFunction);
+  };
+
+  /** A connection that `work` makes; what that throws is a defect, which its user is told of. Nothing is told before this has returned. */
+  const inMaking = (
+    work: (signal: AbortSignal, become: (made: Connection) => void) => Promise<void>,
+    failed: (code: FailureCode) => void,
+  ): Connection => {
+    const cancel = new AbortController();
+    let settled: Connection | undefined;
+    void Promise.resolve()
+      .then(() => work(cancel.signal, (made) => (settled = made)))
+      .catch(() => failed('internal'));
+    return {
+      write: (chunk) => settled?.write(chunk),
+      end: () => settled?.end(),
+      pause: () => settled?.pause(),
+      resume: () => settled?.resume(),
+      close: () => {
+        cancel.abort();
+        settled?.close();
+      },
+    };
+  };
+
+  return {
+    dial: (caller, host, port, policy, sink) => {
+      const { entry, write } = begin(caller, policy, 'connection', host, port);
+      const exceeded = port === 0 ? 'there is no port 0' : overLimit(caller, policy);
+      const fail = (code: FailureCode): void => {
+        entry.reason ??= code;
+        write();
+        sink.failed(code);
+      };
+      if (exceeded === undefined) count(caller, policy, 1);
+      return inMaking(async (signal, become) => {
+        if (exceeded !== undefined) {
+          entry.verdict = 'refused';
+          entry.reason = exceeded;
+          return fail('limit');
+        }
+        const release = (): void => count(caller, policy, -1);
+        const judged = await admit(caller, host, port, policy, entry, signal);
+        if ('refusal' in judged) {
+          release();
+          return fail(refuse(caller, entry, judged.refusal));
+        }
+        if ('failure' in judged) {
+          release();
+          return fail(judged.failure);
+        }
+        entry.rule = judged.admitted[0]!.rule.text;
+        const dialed = await dialAny(judged.admitted, port, limits.connectMs, signal);
+        if ('failure' in dialed) {
+          release();
+          return fail(dialed.failure);
+        }
+        entry.verdict = 'allowed';
+        entry.address = formatAddress(dialed.admitted.address);
+        entry.rule = dialed.admitted.rule.text;
+        const made = relay(dialed.socket, sink, limits, {
+          passed: (sentBytes, receivedBytes) => {
+            entry.sentBytes += sentBytes;
+            entry.receivedBytes += receivedBytes;
+            caller.bytes += sentBytes + receivedBytes;
+            return caller.bytes <= limits.bytesPerInvocation;
+          },
+          over: (reason) => {
+            open.delete(made);
+            release();
+            if (reason !== 'ordinary') entry.reason = reason;
+            write();
+          },
+        });
+        open.add(made);
+        become(made);
+        sink.connected(dialed.admitted.address, port);
+        if (signal.aborted) made.close();
+      }, fail);
+    },
+
+    resolve: (caller, name, policy, sink) => {
+      const { entry, write } = begin(caller, policy, 'lookup', name);
+      const exceeded = ++caller.dials > limits.dialsPerInvocation;
+      const fail = (code: FailureCode): void => {
+        entry.reason ??= code;
+        write();
+        sink.failed(code);
+      };
+      return inMaking(async (signal) => {
+        if (exceeded) return fail('limit');
+        const judged = await admit(caller, name, undefined, policy, entry, signal);
+        if ('refusal' in judged) return fail(refuse(caller, entry, judged.refusal));
+        if ('failure' in judged) return fail(judged.failure);
+        const addresses = judged.admitted.map(({ address }) => address);
+        if (judged.name !== undefined) {
+          for (const address of addresses) {
+            const names = caller.names.get(addressKey(address)) ?? [];
+            if (!names.includes(judged.name)) caller.names.set(addressKey(address), [...names, judged.name]);
+          }
+        }
+        entry.verdict = 'allowed';
+        entry.rule = judged.admitted[0]!.rule.text;
+        write();
+        sink.resolved(addresses);
+      }, fail);
+    },
+
+    close: async () => {
+      for (const connection of open) connection.close();
+      await deps.ledger.close();
+    },
+  };
+}

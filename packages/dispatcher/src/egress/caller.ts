@@ -1,0 +1,11 @@
+import type { Caller } from './broker.ts';
+
+/** An invocation that has reached nothing yet. `warn` writes to the function's log. */
+export function createCaller(requestId: string, warn: (text: string) => void): Caller {
+  return { requestId, warn, warnings: 0, dials: 0, open: 0, bytes: 0, names: new Map() };
+}
+
+/** An address as the key of `Caller.names`. */
+export function addressKey(address: { family: number; value: bigint }): string {
+  return `${address.family}:${address.value.toString(16)}`;
+}

@@ -1,0 +1,87 @@
+import { formatAddress, unmapped, type Address } from './address.ts';
+import { denyAddress, denyName, type AddressBook } from './denied.ts';
+import type { Host } from './host.ts';
+import { ruleForAddress, rulesForName, type Rule } from './rule.ts';
+
+/** Why something was refused. `by`: `denied` for the list above all rules, `policy` where no rule allows it. */
+export type Refusal = {
+  by: 'invalid' | 'denied' | 'policy';
+  reason: string;
+  /** What would have to be changed, and by whom; nothing helps against some refusals. */
+  remedy: string | undefined;
+};
+
+/** An address that may be dialled, and the rule that says so. */
+export type Admitted = { address: Address; rule: Rule };
+
+/** What is known of a destination before it is looked up. */
+export type NameVerdict = { refusal: Refusal } | { rules: Rule[] };
+
+/** Judges a name before it is looked up: the rules that may allow it, depending on its addresses. */
+export function judgeName(rules: readonly Rule[], name: string, port: number | undefined): NameVerdict {
+  const reason = denyName(name);
+  if (reason !== undefined) return { refusal: { by: 'denied', reason, remedy: undefined } };
+  const candidates = rulesForName(rules, name, port);
+  if (candidates.length > 0) return { rules: candidates };
+  return { refusal: policyRefusal(name, port) };
+}
+
+/**
+ * Judges the addresses of a destination, each for itself: those that may be dialled are left. `names`: what they were looked up by. Where
+ * none is left, it is the first one's refusal.
+ */
+export function judgeAddresses(
+  rules: readonly Rule[],
+  addresses: readonly Address[],
+  port: number | undefined,
+  names: readonly string[],
+  book: AddressBook,
+): { refusal: Refusal } | { admitted: Admitted[] } {
+  const admitted: Admitted[] = [];
+  let refusal: Refusal | undefined;
+  for (const spelled of addresses) {
+    const address = unmapped(spelled);
+    const verdict = judgeAddress(rules, address, port, names, book);
+    if ('rule' in verdict) admitted.push({ address, rule: verdict.rule });
+    else refusal ??= verdict.refusal;
+  }
+  if (admitted.length > 0) return { admitted };
+  return { refusal: refusal ?? { by: 'denied', reason: 'it has no address', remedy: undefined } };
+}
+
+function judgeAddress(
+  rules: readonly Rule[],
+  address: Address,
+  port: number | undefined,
+  names: readonly string[],
+  book: AddressBook,
+): { rule: Rule } | { refusal: Refusal } {
+  const denial = denyAddress(address, book);
+  if ('reason' in denial) {
+    const remedy = `the operator would have to exempt it: --egress-allow-private ${formatAddress(address)}`;
+    return { refusal: { by: 'denied', reason: denial.reason, remedy } };
+  }
+  const rule = ruleForAddress(rules, address, port, denial.exempted, names);
+  if (rule !== undefined) return { rule };
+  return { refusal: policyRefusal(names[0] ?? formatAddress(address), port) };
+}
+
+function policyRefusal(host: string, port: number | undefined): Refusal {
+  const shown = host.includes(':') ? `[${host}]` : host;
+  return {
+    by: 'policy',
+    reason: `no rule allows ${shown}${port === undefined ? '' : `:${port}`}`,
+    remedy: `add "${suggest(shown, port)}" to net.allow`,
+  };
+}
+
+function suggest(host: string, port: number | undefined): string {
+  if (port === 443) return `https://${host}`;
+  if (port === 80) return `http://${host}`;
+  return port === undefined ? host : `tcp://${host}:${port}`;
+}
+
+/** The refusal of what is neither a name nor an address. */
+export function refuseInvalid(host: Extract<Host, { kind: 'invalid' }>): Refusal {
+  return { by: 'invalid', reason: `the host cannot be understood: ${host.reason}`, remedy: undefined };
+}
