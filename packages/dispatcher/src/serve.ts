@@ -16,6 +16,7 @@ import { openBucket } from './artifacts/open-bucket.ts';
 import { ConfigError } from './config/config-error.ts';
 import { parseAddress } from './config/option-value.ts';
 import type { Config } from './config/options.ts';
+import { openEgress } from './egress/open-egress.ts';
 import { handleRequest, type RequestDeps } from './lifecycle/handle-request.ts';
 import { createInvocation, type Invocation } from './lifecycle/invocation.ts';
 import { shutDown } from './lifecycle/shutdown.ts';
@@ -61,6 +62,7 @@ export async function serve(config: Config, logger: OpenLogger): Promise<PlayaSe
   // Made on first use, so that build-cwasm and the server of one user agree without a word.
   await openSigningKey(config.keys);
   const state = openStateDirectory(config.stateDir, config.runner);
+  const egress = openEgress({ config, stateRoot: state.root, log, nowMs });
   const { runner, seccompFilter } = state;
   const programs = { bubblewrap: findBubblewrap(config.bubblewrap), runner, seccompFilter };
   const spawner = await startSpawner({ runDirectory: state.run, programs, log });
@@ -84,6 +86,7 @@ export async function serve(config: Config, logger: OpenLogger): Promise<PlayaSe
   const lender = createRunnerLender({
     pools,
     budget: createRunnerBudget(config.maxRunners, nowMs),
+    egress,
     lanesPerRunner: config.lanesPerRunner,
     concurrency: config.concurrencyPerProcess,
     instanceWorkers: config.processesPerRunner,
@@ -162,6 +165,7 @@ export async function serve(config: Config, logger: OpenLogger): Promise<PlayaSe
     pools.many.close();
     pools.single.close();
     await admin?.close();
+    await egress.close();
     await spawner.close();
     await usage.close();
     state.remove();

@@ -6,6 +6,7 @@ import { defaultMinFreeBytes } from '../admission/memory-gauge.ts';
 import { ISOLATIONS, type Isolation } from '../policy/isolation.ts';
 import { capName, LIMITS, LIMIT_NAMES, type CapName, type LimitName } from '../policy/limits.ts';
 import { ARTIFACT_OPTIONS } from './artifact-options.ts';
+import { EGRESS_OPTIONS } from './egress-options.ts';
 import { bytes, count, DAY_MS, GIB, KIB, milliseconds, type OptionKind } from './option-kind.ts';
 
 /** One row of the schema: flag, environment variable, key, default and description of an option derive from it. */
@@ -210,6 +211,7 @@ export const OPTIONS = {
     description: 'The bubblewrap command.',
   },
   ...ARTIFACT_OPTIONS,
+  ...EGRESS_OPTIONS,
   ...LIMIT_OPTIONS,
   ...CAP_OPTIONS,
 } as const satisfies Record<string, Option>;

@@ -51,8 +51,8 @@ export type Caller = {
   readonly names: Map<string, string[]>;
 };
 
-/** What a function may reach. */
-export type EgressPolicy = { functionName: string; rules: readonly Rule[] };
+/** What a function may reach: what its rules allow and, where there are some, the operator's cap. */
+export type EgressPolicy = { functionName: string; rules: readonly Rule[]; cap: readonly Rule[] | undefined };
 
 /** What a lane sees of the broker: the policy of its function is applied. */
 export type EgressGate = {
@@ -133,15 +133,15 @@ export function createBroker(deps: {
     if (host.kind === 'address') {
       entry.addresses = [formatAddress(host.address)];
       const names = caller.names.get(addressKey(host.address)) ?? [];
-      const verdict = judgeAddresses(policy.rules, [host.address], port, names, deps.addressBook());
+      const verdict = judgeAddresses(policy, [host.address], port, names, deps.addressBook());
       return 'refusal' in verdict ? verdict : { ...verdict, name: undefined };
     }
-    const named = judgeName(policy.rules, host.name, port);
-    if ('refusal' in named) return named;
+    const named = judgeName(policy, host.name, port);
+    if (named !== undefined) return named;
     const found = await deps.resolver.lookUp(host.name, signal);
     if ('failure' in found) return found;
     entry.addresses = found.addresses.map(formatAddress);
-    const verdict = judgeAddresses(named.rules, found.addresses, port, [host.name], deps.addressBook());
+    const verdict = judgeAddresses(policy, found.addresses, port, [host.name], deps.addressBook());
     return 'refusal' in verdict ? verdict : { ...verdict, name: host.name };
   };
 

@@ -91,13 +91,16 @@ export type AddressBook = {
  * Why nobody reaches an address; `undefined` for one that is public, or that the operator has exempted. `exempted`: it is not public, and
  * was. An address must have passed `unmapped` before.
  */
-export function denyAddress(address: Address, book: AddressBook): { reason: string } | { exempted: boolean } {
+export function denyAddress(
+  address: Address,
+  book: AddressBook,
+): { reason: string; exemptible: boolean } | { exempted: boolean } {
   const reason = reasonOf(address, book.local);
   if (reason === undefined) return { exempted: false };
   const metadata = METADATA.some((cidr) => contains(cidr, address));
   const width = address.family === 4 ? 32 : 128;
   const exempted = book.exempt.some((cidr) => contains(cidr, address) && (!metadata || cidr.prefix === width));
-  return exempted ? { exempted } : { reason };
+  return exempted ? { exempted } : { reason, exemptible: !metadata };
 }
 
 /** Why nobody reaches a name; `undefined` for one that its addresses decide about. */

@@ -1,7 +1,7 @@
 import { formatAddress, unmapped, type Address } from './address.ts';
 import { denyAddress, denyName, type AddressBook } from './denied.ts';
 import type { Host } from './host.ts';
-import { ruleForAddress, rulesForName, type Rule } from './rule.ts';
+import { ruleForAddress, mayAllowName, type Rule } from './rule.ts';
 
 /** Why something was refused. `by`: `denied` for the list above all rules, `policy` where no rule allows it. */
 export type Refusal = {
@@ -14,16 +14,16 @@ export type Refusal = {
 /** An address that may be dialled, and the rule that says so. */
 export type Admitted = { address: Address; rule: Rule };
 
-/** What is known of a destination before it is looked up. */
-export type NameVerdict = { refusal: Refusal } | { rules: Rule[] };
+/** Rules of a function, and what the operator lets them allow at most. */
+export type RuleSets = { rules: readonly Rule[]; cap: readonly Rule[] | undefined };
 
-/** Judges a name before it is looked up: the rules that may allow it, depending on its addresses. */
-export function judgeName(rules: readonly Rule[], name: string, port: number | undefined): NameVerdict {
+/** Judges a name before it is looked up: one that no rule can allow, whatever its addresses, is not. */
+export function judgeName(sets: RuleSets, name: string, port: number | undefined): { refusal: Refusal } | undefined {
   const reason = denyName(name);
   if (reason !== undefined) return { refusal: { by: 'denied', reason, remedy: undefined } };
-  const candidates = rulesForName(rules, name, port);
-  if (candidates.length > 0) return { rules: candidates };
-  return { refusal: policyRefusal(name, port) };
+  if (!mayAllowName(sets.rules, name, port)) return { refusal: policyRefusal(name, port) };
+  if (sets.cap !== undefined && !mayAllowName(sets.cap, name, port)) return { refusal: capRefusal(name, port) };
+  return undefined;
 }
 
 /**
@@ -31,7 +31,7 @@ export function judgeName(rules: readonly Rule[], name: string, port: number | u
  * none is left, it is the first one's refusal.
  */
 export function judgeAddresses(
-  rules: readonly Rule[],
+  sets: RuleSets,
   addresses: readonly Address[],
   port: number | undefined,
   names: readonly string[],
@@ -41,7 +41,7 @@ export function judgeAddresses(
   let refusal: Refusal | undefined;
   for (const spelled of addresses) {
     const address = unmapped(spelled);
-    const verdict = judgeAddress(rules, address, port, names, book);
+    const verdict = judgeAddress(sets, address, port, names, book);
     if ('rule' in verdict) admitted.push({ address, rule: verdict.rule });
     else refusal ??= verdict.refusal;
   }
@@ -50,7 +50,7 @@ export function judgeAddresses(
 }
 
 function judgeAddress(
-  rules: readonly Rule[],
+  sets: RuleSets,
   address: Address,
   port: number | undefined,
   names: readonly string[],
@@ -58,12 +58,18 @@ function judgeAddress(
 ): { rule: Rule } | { refusal: Refusal } {
   const denial = denyAddress(address, book);
   if ('reason' in denial) {
-    const remedy = `the operator would have to exempt it: --egress-allow-private ${formatAddress(address)}`;
+    const remedy = denial.exemptible
+      ? `the operator would have to exempt it: --egress-allow-private ${formatAddress(address)}`
+      : undefined;
     return { refusal: { by: 'denied', reason: denial.reason, remedy } };
   }
-  const rule = ruleForAddress(rules, address, port, denial.exempted, names);
-  if (rule !== undefined) return { rule };
-  return { refusal: policyRefusal(names[0] ?? formatAddress(address), port) };
+  const rule = ruleForAddress(sets.rules, address, port, denial.exempted, names);
+  const host = names[0] ?? formatAddress(address);
+  if (rule === undefined) return { refusal: policyRefusal(host, port) };
+  if (sets.cap !== undefined && ruleForAddress(sets.cap, address, port, denial.exempted, names) === undefined) {
+    return { refusal: capRefusal(host, port) };
+  }
+  return { rule };
 }
 
 function policyRefusal(host: string, port: number | undefined): Refusal {
@@ -73,6 +79,12 @@ function policyRefusal(host: string, port: number | undefined): Refusal {
     reason: `no rule allows ${shown}${port === undefined ? '' : `:${port}`}`,
     remedy: `add "${suggest(shown, port)}" to net.allow`,
   };
+}
+
+function capRefusal(host: string, port: number | undefined): Refusal {
+  const shown = host.includes(':') ? `[${host}]` : host;
+  const remedy = `the operator would have to add "${suggest(shown, port)}" to --cap-egress-allow`;
+  return { by: 'policy', reason: `the server lets no function reach ${shown}`, remedy };
 }
 
 function suggest(host: string, port: number | undefined): string {

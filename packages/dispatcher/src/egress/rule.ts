@@ -30,6 +30,7 @@ export function parseRule(text: string, ranges: boolean): Rule {
   if (scheme === 'tcp' && port === undefined) throw wrong('tcp:// needs a port');
   const bare = host!.replace(/^\[(.*)\]$/, '$1');
   const range = parseCidr(bare);
+  if (bare === 'public') throw wrong('`public` stands alone');
   if (range !== undefined) {
     if (range.prefix < (range.family === 4 ? 32 : 128) && !ranges) throw wrong('the operator does not allow ranges');
     return { kind: 'range', text, range, port };
@@ -53,9 +54,9 @@ export function parseRules(text: string, ranges: boolean): Rule[] {
     .map((line) => parseRule(line, ranges));
 }
 
-/** Rules that may allow a name at a port: which of them do depends on its addresses. */
-export function rulesForName(rules: readonly Rule[], name: string, port: number | undefined): Rule[] {
-  return rules.filter((rule) => {
+/** Whether one of the rules can allow a name at a port, depending on its addresses. */
+export function mayAllowName(rules: readonly Rule[], name: string, port: number | undefined): boolean {
+  return rules.some((rule) => {
     if (!portMatches(rule, port)) return false;
     if (rule.kind !== 'name') return true;
     return rule.wildcard ? name.endsWith(`.${rule.name}`) : name === rule.name;

@@ -2,6 +2,7 @@ import { parse as parseTomlText } from 'smol-toml';
 import { ConfigError } from '../config/config-error.ts';
 import { keyOf } from '../config/option-names.ts';
 import { parseOptionValue } from '../config/option-value.ts';
+import { parseRule } from '../egress/rule.ts';
 import { ISOLATIONS, type Isolation } from './isolation.ts';
 import { LIMIT_NAMES, LIMITS, type Limits } from './limits.ts';
 import type { PolicyRequest } from './policy.ts';
@@ -88,6 +89,13 @@ function parseRules(value: unknown): string[] {
   const rules = asTexts(value, 'net.allow', MAX_RULES);
   if (rules.some((rule) => rule === '' || rule.length > MAX_RULE_LENGTH)) {
     throw new ConfigError(`net.allow: a rule is empty or longer than ${MAX_RULE_LENGTH} characters`);
+  }
+  for (const rule of rules) {
+    try {
+      parseRule(rule, false);
+    } catch (error) {
+      throw new ConfigError(`net.allow: ${(error as Error).message}`, { cause: error });
+    }
   }
   return rules;
 }

@@ -1,5 +1,6 @@
 import { linkSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
+import type { EgressGate } from '../egress/broker.ts';
 import { InvocationError } from '../outcome/invocation-error.ts';
 import type { EndedWorker, LoadMessage } from '../runner/control-messages.ts';
 import type { Lane } from '../runner/lane.ts';
@@ -53,6 +54,8 @@ export class BoundRunner implements BudgetedRunner {
     pooled: PooledRunner;
     artifactPath: string;
     plan: RunnerPlan;
+    /** What the function reaches outside. */
+    gate?: EgressGate;
     maxLanes: number;
     /** The sandbox is for one request alone: it is lent once, also when its supervisor has a further worker ready. */
     oneRequest: boolean;
@@ -84,7 +87,7 @@ export class BoundRunner implements BudgetedRunner {
       workerEnded: (lane, ended) => this.#workerEnded(lane, ended),
       failed: (error) => this.#failed(error),
     };
-    this.runner.load({ component: '/in/component', ...deps.plan, lanes: [0] });
+    this.runner.load({ component: '/in/component', ...deps.plan, lanes: [0] }, deps.gate);
   }
 
   /** Why the runner refused its artifact, once it has. */

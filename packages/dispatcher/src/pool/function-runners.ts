@@ -1,4 +1,5 @@
 import type { Artifact } from '../artifacts/artifact.ts';
+import type { EgressGate } from '../egress/broker.ts';
 import { InvocationError } from '../outcome/invocation-error.ts';
 import type { Lane } from '../runner/lane.ts';
 import { BoundRunner, type RunnerPlan } from './bound-runner.ts';
@@ -38,6 +39,7 @@ type Waiter = { resolve: (lease: Lease) => void; reject: (error: Error) => void 
 export class FunctionRunners {
   readonly artifact: Artifact;
   readonly #plan: RunnerPlan;
+  readonly #gate: EgressGate | undefined;
   readonly #scale: RunnerScale;
   readonly #pool: RunnerPool;
   readonly #budget: RunnerBudget;
@@ -57,6 +59,7 @@ export class FunctionRunners {
   constructor(deps: {
     artifact: Artifact;
     plan: RunnerPlan;
+    gate?: EgressGate;
     scale: RunnerScale;
     pool: RunnerPool;
     budget: RunnerBudget;
@@ -65,6 +68,7 @@ export class FunctionRunners {
   }) {
     this.artifact = deps.artifact;
     this.#plan = deps.plan;
+    this.#gate = deps.gate;
     this.#scale = deps.scale;
     this.#pool = deps.pool;
     this.#budget = deps.budget;
@@ -228,6 +232,7 @@ export class FunctionRunners {
         pooled,
         artifactPath: this.artifact.path,
         plan: this.#plan,
+        ...(this.#gate === undefined ? {} : { gate: this.#gate }),
         maxLanes: this.#scale.lanesPerRunner,
         oneRequest: this.#scale.oneRequestPerRunner,
         nowMs: this.#nowMs,

@@ -1,4 +1,5 @@
 import type { Artifact } from '../artifacts/artifact.ts';
+import type { Egress } from '../egress/open-egress.ts';
 import { loadLimits } from '../policy/load-limits.ts';
 import { FunctionRunners, type Lease, type PendingLease } from './function-runners.ts';
 import type { RunnerBudget } from './runner-budget.ts';
@@ -26,6 +27,7 @@ const REQUESTS_PER_INSTANCE_WORKER = 1_000_000;
 export function createRunnerLender(deps: {
   pools: { many: RunnerPool; single: RunnerPool };
   budget: RunnerBudget;
+  egress: Pick<Egress, 'gate' | 'roots'>;
   /** Processes in one sandbox that can serve at once. */
   lanesPerRunner: number;
   /** Invocations that a process takes at once with isolation `instance`. */
@@ -50,7 +52,9 @@ export function createRunnerLender(deps: {
         requestsPerWorker: shared ? REQUESTS_PER_INSTANCE_WORKER : 1,
         concurrency: shared ? deps.concurrency : 1,
         env,
+        ...(deps.egress.roots === '' ? {} : { egressRoots: deps.egress.roots }),
       },
+      gate: deps.egress.gate(artifact.name, artifact.policy),
       scale: {
         lanesPerRunner: shared ? Math.min(deps.instanceWorkers, deps.lanesPerRunner) : deps.lanesPerRunner,
         runnersPerFunction: isolation === 'sandbox' ? deps.maxRunners : limits.runnersPerFunction,

@@ -26,6 +26,8 @@ export type LoadMessage = LoadLimits & {
   concurrency: number;
   lanes: number[];
   env: readonly (readonly [string, string])[];
+  /** Certificates (PEM) that outgoing TLS trusts beside the public ones. */
+  egressRoots?: string;
 };
 
 export type HelloMessage = { protocol: number; runner: string; wasmtime: string; lanes: number };

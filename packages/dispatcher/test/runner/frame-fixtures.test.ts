@@ -1,6 +1,17 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { parseHello, parseLoaded, parseRefused, parseWorker } from '../../src/runner/control-messages.ts';
+import { formatAddress, parseAddress } from '../../src/egress/address.ts';
+import type { CloseReason, FailureCode } from '../../src/egress/broker.ts';
+import {
+  decodeClose,
+  decodeDial,
+  decodeResolve,
+  encodeClose,
+  encodeDialed,
+  encodeFailed,
+  encodeResolved,
+} from '../../src/runner/egress-frames.ts';
 import { encodeFrame, FrameType, ProtocolViolation } from '../../src/runner/frame.ts';
 import { createFrameDecoder } from '../../src/runner/frame-decoder.ts';
 import { PayloadReader } from '../../src/runner/payload-reader.ts';
@@ -45,6 +56,12 @@ function read({ type, payload }: Frame): unknown {
       return decodeEnd(payload);
     case FrameType.done:
       return decodeDone(payload);
+    case FrameType.dial:
+      return decodeDial(payload);
+    case FrameType.resolve:
+      return decodeResolve(payload);
+    case FrameType.close:
+      return decodeClose(payload);
     case FrameType.credit: {
       const reader = new PayloadReader(payload);
       const bytes = reader.u32();
@@ -116,6 +133,29 @@ describe('frames of the fixtures', () => {
         expect(target.toString('hex')).toBe(hex);
         break;
       }
+      case 'DIAL':
+        expect(read(frame!)).toEqual({ invocation: fields['invocation'], host: fields['host'], port: fields['port'] });
+        break;
+      case 'RESOLVE':
+        expect(read(frame!)).toEqual({ invocation: fields['invocation'], name: fields['host'] });
+        break;
+      case 'DIALED': {
+        const address = parseAddress(fields['address'] as string)!;
+        expect(formatAddress(address)).toBe(fields['address']);
+        expect(frame!.payload).toEqual(encodeDialed(address, fields['port'] as number));
+        break;
+      }
+      case 'RESOLVED': {
+        const addresses = (fields['addresses'] as string[]).map((text) => parseAddress(text)!);
+        expect(frame!.payload).toEqual(encodeResolved(addresses));
+        break;
+      }
+      case 'FAILED':
+        expect(frame!.payload).toEqual(encodeFailed(fields['code'] as FailureCode));
+        break;
+      case 'CLOSE':
+        expect(frame!.payload).toEqual(encodeClose(fields['reason'] as CloseReason));
+        break;
       case 'BODY':
       case 'LOG':
         expect(frame!.payload.toString('hex').endsWith(fields['bytes'] as string)).toBe(true);

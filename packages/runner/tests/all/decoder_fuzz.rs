@@ -2,6 +2,7 @@
 
 use crate::protocol::control::Command;
 use crate::protocol::decoder::Decoder;
+use crate::protocol::egress::{read_close, read_dialed, read_failed, read_resolved};
 use crate::protocol::frame::{Frame, FrameType, HEAD_BYTES, MAX_PAYLOAD_BYTES, write_frame};
 use crate::protocol::request::RequestHead;
 use crate::support::payload::{read_done, read_response, write_request};
@@ -48,6 +49,10 @@ fn read_payload(frame: &Frame) {
     let _ = read_response(frame.payload.clone());
     let _ = read_done(frame.payload.clone());
     let _ = Command::read(frame);
+    let _ = read_dialed(frame.payload.clone());
+    let _ = read_resolved(frame.payload.clone());
+    let _ = read_failed(frame.payload.clone());
+    let _ = read_close(frame.payload.clone());
 }
 
 #[test]

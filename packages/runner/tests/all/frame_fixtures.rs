@@ -3,6 +3,10 @@
 use crate::protocol::control::Command;
 use crate::protocol::decoder::Decoder;
 use crate::protocol::done::Done;
+use crate::protocol::egress::{
+    CloseReason, FailureCode, read_close, read_dialed, read_failed, read_resolved, write_close, write_dial,
+    write_resolve,
+};
 use crate::protocol::frame::{Frame, FrameType, Violation, write_frame};
 use crate::protocol::headers::HeaderList;
 use crate::protocol::request::RequestHead;
@@ -113,6 +117,40 @@ fn check(frame: &Frame, fields: &Value, out: &mut Vec<u8>) {
         }
         FrameType::Body => out.extend_from_slice(&unhex(fields["bytes"].as_str().expect("hex"))),
         FrameType::Cancel => assert!(payload.is_empty()),
+        FrameType::Dial => {
+            write_dial(
+                out,
+                number(&fields["invocation"]),
+                fields["host"].as_str().expect("text"),
+                number(&fields["port"]),
+            );
+        }
+        FrameType::Resolve => {
+            write_resolve(out, number(&fields["invocation"]), fields["host"].as_str().expect("text"));
+        }
+        FrameType::Dialed => {
+            let dialed = read_dialed(payload.clone()).expect("an address");
+            assert_eq!(dialed.ip().to_string(), fields["address"].as_str().expect("text"));
+            assert_eq!(dialed.port(), number::<u16>(&fields["port"]));
+            out.extend_from_slice(&payload);
+        }
+        FrameType::Resolved => {
+            let addresses = read_resolved(payload.clone()).expect("addresses");
+            let texts: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+            assert_eq!(serde_json::json!(texts), fields["addresses"]);
+            out.extend_from_slice(&payload);
+        }
+        FrameType::Failed => {
+            let code: FailureCode = read_failed(payload.clone()).expect("a code");
+            let name = fields["code"].as_str().expect("text").replace('_', "");
+            assert_eq!(format!("{code:?}").to_lowercase(), name);
+            out.extend_from_slice(&payload);
+        }
+        FrameType::Close => {
+            let reason = read_close(payload.clone()).expect("a reason");
+            assert_eq!(format!("{reason:?}").to_lowercase(), fields["reason"].as_str().expect("text"));
+            if reason == CloseReason::Ordinary { write_close(out) } else { out.extend_from_slice(&payload) }
+        }
         _ => {
             let json: Value = serde_json::from_slice(&payload).expect("JSON");
             assert_eq!(json, fields["json"]);
@@ -203,6 +241,10 @@ fn what_is_invalid_is_refused() {
             (FrameType::Log, _) => read_log(&payload).is_err(),
             (FrameType::Body, _) => payload.is_empty(),
             (FrameType::Cancel, _) => PayloadReader::new(payload).end().is_err(),
+            (FrameType::Close, "any" | "worker") => read_close(payload).is_err(),
+            (FrameType::Dialed, _) => read_dialed(payload).is_err(),
+            (FrameType::Resolved, _) => read_resolved(payload).is_err(),
+            (FrameType::Failed, _) => read_failed(payload).is_err(),
             (_, "supervisor") => Command::read(&frame).is_err(),
             // What only a dispatcher reads, in the other language.
             (_, "dispatcher") => true,

@@ -174,12 +174,28 @@ pub fn exchange(lane: &mut Socket, stream: u32, request: &Request) -> Answer {
             ended = true;
         }
         let frame = lane.frame();
+        if frame.stream.is_multiple_of(2) {
+            deny(&frame, lane);
+            continue;
+        }
         if let Some(answer) = collector.take(frame, lane) {
             if !ended {
                 lane.send_frame(FrameType::Cancel, stream, b"");
             }
             return answer;
         }
+    }
+}
+
+/// Answers for a dispatcher whose policy allows nothing.
+fn deny(frame: &Frame, lane: &mut Socket) {
+    match frame.frame_type {
+        FrameType::Dial | FrameType::Resolve => {
+            lane.send_frame(FrameType::Failed, frame.stream, b"\x06\0denied");
+            lane.send_frame(FrameType::Close, frame.stream, b"\0");
+        }
+        FrameType::Close => {}
+        other => panic!("{other:?} on a connection that was denied"),
     }
 }
 
