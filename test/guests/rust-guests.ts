@@ -27,6 +27,7 @@ export type RustGuest = { package: string; target: string; built: string; file: 
 export const RUST_GUESTS: readonly RustGuest[] = [
   { package: 'probe', target: 'wasm32-wasip2', built: 'probe.wasm', file: 'probe.wasm' },
   { package: 'probe-0-3', target: 'wasm32-wasip2', built: 'probe_0_3.wasm', file: 'probe-0-3.wasm' },
+  { package: 'egress', target: 'wasm32-wasip2', built: 'egress.wasm', file: 'egress.wasm' },
   { package: 'command', target: 'wasm32-wasip2', built: 'command.wasm', file: 'command-component.wasm' },
   { package: 'command', target: 'wasm32-wasip1', built: 'command.wasm', file: 'command-module.wasm' },
 ];

@@ -145,17 +145,6 @@ export function createBroker(deps: {
     return 'refusal' in verdict ? verdict : { ...verdict, name: host.name };
   };
 
-  const refuse = (caller: Caller, entry: LedgerEntry, refusal: Refusal): FailureCode => {
-    entry.verdict = 'refused';
-    entry.reason = refusal.reason;
-    if (caller.warnings++ < MAX_WARNINGS) {
-      const target = entry.port === undefined ? entry.host : `${entry.host} port ${entry.port}`;
-      const remedy = refusal.remedy === undefined ? '' : `; ${refusal.remedy}`;
-      caller.warn(`egress to ${target} was refused: ${refusal.reason}${remedy}\n`);
-    }
-    return refusal.by === 'denied' ? 'address_denied' : 'denied';
-  };
-
   const overLimit = (caller: Caller, policy: EgressPolicy): string | undefined => {
     if (++caller.dials > limits.dialsPerInvocation) return 'too many connections and look-ups of one invocation';
     if (caller.open >= limits.connectionsPerInvocation) return 'too many connections of one invocation at once';
@@ -280,4 +269,16 @@ export function createBroker(deps: {
       await deps.ledger.close();
     },
   };
+}
+
+/** Notes a refusal in the ledger and in the function's log. */
+function refuse(caller: Caller, entry: LedgerEntry, refusal: Refusal): FailureCode {
+  entry.verdict = 'refused';
+  entry.reason = refusal.reason;
+  if (caller.warnings++ < MAX_WARNINGS) {
+    const target = entry.port === undefined ? entry.host : `${entry.host} port ${entry.port}`;
+    const remedy = refusal.remedy === undefined ? '' : `; ${refusal.remedy}`;
+    caller.warn(`egress to ${target} was refused: ${refusal.reason}${remedy}\n`);
+  }
+  return refusal.by === 'denied' ? 'address_denied' : 'denied';
 }

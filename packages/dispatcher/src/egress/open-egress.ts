@@ -44,10 +44,7 @@ export function openEgress(deps: {
       : read('cap-egress-allow', () => parseRules(config.capEgressAllow, true));
   const exempt = config.egressAllowPrivate === 'none' ? [] : readRanges(config.egressAllowPrivate);
   const servers = config.egressResolver === 'system' ? [] : config.egressResolver.split(/[\s,]+/).filter(Boolean);
-  const resolver = read('egress-resolver', () => {
-    const made = createResolver(servers);
-    return made;
-  });
+  const resolver = read('egress-resolver', () => createResolver(servers));
   const roots = config.egressRoots === 'none' ? '' : readRoots(config.egressRoots);
   const started = new Date().toISOString().replaceAll(':', '');
   const ledger = openLedger(join(deps.stateRoot, 'egress', `${started}-${process.pid}.jsonl`), Date.now, (error) =>
@@ -121,8 +118,7 @@ function readRoots(path: string): string {
     if (text.length > MAX_ROOTS_BYTES) throw new Error(`it has more than ${MAX_ROOTS_BYTES} bytes`);
     const certificates = text.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? [];
     if (certificates.length === 0) throw new Error('it holds no certificate');
-    for (const certificate of certificates) new X509Certificate(certificate);
-    return certificates.join('\n');
+    return certificates.map((certificate) => new X509Certificate(certificate).toString().trimEnd()).join('\n');
   });
 }
 

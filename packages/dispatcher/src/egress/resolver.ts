@@ -24,8 +24,10 @@ type Answer = { addresses: Address[] } | { failure: LookupFailure };
 /**
  * A resolver that asks name servers and nobody else: neither the hosts file nor a search list is read. `servers`: addresses with or without
  * port; the system's where there are none.
+ * @throws {TypeError} where one of them is no address.
  */
 export function createResolver(servers: readonly string[]): Resolver {
+  new DnsResolver().setServers(servers.length > 0 ? servers : ['127.0.0.1']);
   return {
     lookUp: async (name, signal) => {
       // One for each look-up: to cancel one means to cancel all of its instance.

@@ -16,14 +16,9 @@ fn main() {
         "/echo" => echo(),
         "/upload" => upload(),
         "/download" => download(number(&query, "bytes", 1024)),
-        "/status" => print(&format!(
-            "Status: {}\nContent-Type: text/plain\n\nstatus\n",
-            number(&query, "code", 200)
-        )),
+        "/status" => print(&format!("Status: {}\nContent-Type: text/plain\n\nstatus\n", number(&query, "code", 200))),
         "/redirect" => print("Location: https://example.com/elsewhere\n\n"),
-        "/duplicates" => {
-            print("Set-Cookie: a=1\nSet-Cookie: b=2\nContent-Type: text/plain\n\nduplicates\n")
-        }
+        "/duplicates" => print("Set-Cookie: a=1\nSet-Cookie: b=2\nContent-Type: text/plain\n\nduplicates\n"),
         "/no-header" => print("this is no header block"),
         "/bad-header" => print("Content-Type: text/plain\nthis is not a field\n\nbody\n"),
         "/bad-status" => print("Status: many\nContent-Type: text/plain\n\nbody\n"),
@@ -65,13 +60,8 @@ fn print(text: &str) {
 }
 
 fn number(query: &str, name: &str, fallback: u64) -> u64 {
-    let value = query
-        .split('&')
-        .filter_map(|pair| pair.split_once('='))
-        .find(|(key, _)| *key == name);
-    value
-        .and_then(|(_, value)| value.parse().ok())
-        .unwrap_or(fallback)
+    let value = query.split('&').filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name);
+    value.and_then(|(_, value)| value.parse().ok()).unwrap_or(fallback)
 }
 
 fn environment() {
@@ -99,13 +89,9 @@ fn upload() {
     let (mut bytes, mut sum) = (0, 0u32);
     while let Ok(count @ 1..) = stdin().read(&mut buffer) {
         bytes += count;
-        sum = buffer[..count]
-            .iter()
-            .fold(sum, |sum, byte| sum.wrapping_add(u32::from(*byte)));
+        sum = buffer[..count].iter().fold(sum, |sum, byte| sum.wrapping_add(u32::from(*byte)));
     }
-    print(&format!(
-        "Content-Type: application/json\n\n{{\"bytes\":{bytes},\"sum\":{sum}}}"
-    ));
+    print(&format!("Content-Type: application/json\n\n{{\"bytes\":{bytes},\"sum\":{sum}}}"));
 }
 
 fn download(bytes: u64) {
@@ -123,8 +109,5 @@ fn download(bytes: u64) {
 }
 
 fn flood(bytes: usize) {
-    print(&format!(
-        "Content-Type: text/plain\nX-Flood: {}\n\n",
-        "x".repeat(bytes)
-    ));
+    print(&format!("Content-Type: text/plain\nX-Flood: {}\n\n", "x".repeat(bytes)));
 }

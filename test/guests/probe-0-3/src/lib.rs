@@ -1,5 +1,7 @@
 //! The WASI 0.3 counterpart of the probe: an asynchronous handler, its bodies streams of the component model.
 
+mod reach;
+
 use wasip3::clocks::monotonic_clock;
 use wasip3::http::types::{ErrorCode, Fields, Request, Response};
 use wasip3::wit_bindgen::{StreamReader, StreamResult, spawn_local};
@@ -43,6 +45,11 @@ impl wasip3::exports::http::handler::Guest for Probe {
                     blocks.push(std::hint::black_box(vec![1u8; 1024 * 1024]));
                 }
             }
+            "/outgoing" => text(200, &reach::outgoing(query, 1).await),
+            "/outgoing-parallel" => text(200, &reach::outgoing(query, number(query, "times", 4)).await),
+            "/connect" => text(200, &reach::connect(query).await),
+            "/resolve" => text(200, &reach::resolve(query).await),
+            "/udp" => text(200, &reach::udp()),
             "/error-code" => Err(ErrorCode::InternalError(Some("asked for".to_string()))),
             "/answer-then-trap" => answer_then_trap(),
             _ => text(404, "no such route\n"),
@@ -51,13 +58,8 @@ impl wasip3::exports::http::handler::Guest for Probe {
 }
 
 fn number(query: &str, name: &str, fallback: u64) -> u64 {
-    let value = query
-        .split('&')
-        .filter_map(|pair| pair.split_once('='))
-        .find(|(key, _)| *key == name);
-    value
-        .and_then(|(_, value)| value.parse().ok())
-        .unwrap_or(fallback)
+    let value = query.split('&').filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name);
+    value.and_then(|(_, value)| value.parse().ok()).unwrap_or(fallback)
 }
 
 /// A response whose body a task writes after the head has been given back.
@@ -108,9 +110,7 @@ async fn upload(request: Request) -> Result<Response, ErrorCode> {
     loop {
         let (result, mut filled) = body.read(buffer).await;
         bytes += filled.len();
-        sum = filled
-            .iter()
-            .fold(sum, |sum, byte| sum.wrapping_add(u32::from(*byte)));
+        sum = filled.iter().fold(sum, |sum, byte| sum.wrapping_add(u32::from(*byte)));
         if !matches!(result, StreamResult::Complete(_)) {
             break;
         }
@@ -125,9 +125,7 @@ fn download(bytes: usize) -> Result<Response, ErrorCode> {
         let mut left = bytes;
         while left > 0 {
             let count = left.min(PATTERN_PERIOD * 256);
-            let block = (0..count)
-                .map(|index| (index % PATTERN_PERIOD) as u8)
-                .collect();
+            let block = (0..count).map(|index| (index % PATTERN_PERIOD) as u8).collect();
             if !writer.write_all(block).await.is_empty() {
                 return;
             }
@@ -142,11 +140,7 @@ fn stream(chunks: u64, delay_ms: u64) -> Result<Response, ErrorCode> {
             if index > 0 {
                 monotonic_clock::wait_for(delay_ms * 1_000_000).await;
             }
-            if !writer
-                .write_all(vec![b'a' + (index % 26) as u8; 16])
-                .await
-                .is_empty()
-            {
+            if !writer.write_all(vec![b'a' + (index % 26) as u8; 16]).await.is_empty() {
                 return;
             }
         }
@@ -163,10 +157,7 @@ fn answer_then_trap() -> Result<Response, ErrorCode> {
 fn headers(request: &Request) -> Result<Response, ErrorCode> {
     let method = format!("{:?}", request.get_method());
     let authority = request.get_authority().unwrap_or_default();
-    let mut lines = format!(
-        "{method} {} {authority}\n",
-        request.get_path_with_query().unwrap_or_default()
-    );
+    let mut lines = format!("{method} {} {authority}\n", request.get_path_with_query().unwrap_or_default());
     for (name, value) in request.get_headers().copy_all() {
         lines.push_str(&format!("{name}: {}\n", String::from_utf8_lossy(&value)));
     }

@@ -7,9 +7,7 @@ const CHUNK_BYTES: usize = 64 * 1024;
 /// Sends the head; the body is to be written and ended by the caller.
 pub fn start(answer: ResponseOutparam, status: u16, fields: Fields) -> OutgoingBody {
     let response = OutgoingResponse::new(fields);
-    response
-        .set_status_code(status)
-        .expect("a status that wasi:http takes");
+    response.set_status_code(status).expect("a status that wasi:http takes");
     let body = response.body().expect("the first body");
     ResponseOutparam::set(answer, Ok(response));
     body
@@ -27,9 +25,7 @@ pub fn json(answer: ResponseOutparam, text: &str) {
 
 fn whole(answer: ResponseOutparam, status: u16, kind: &str, bytes: &[u8]) {
     let fields = Fields::new();
-    fields
-        .append("content-type", kind.as_bytes())
-        .expect("a valid field");
+    fields.append("content-type", kind.as_bytes()).expect("a valid field");
     let body = start(answer, status, fields);
     let output = body.write().expect("the first stream");
     let sent = write(&output, bytes);

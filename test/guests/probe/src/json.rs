@@ -14,9 +14,7 @@ pub fn string(bytes: &[u8]) -> String {
 
 /// A JSON array of pairs of strings.
 pub fn pairs<N: AsRef<[u8]>, V: AsRef<[u8]>>(pairs: impl IntoIterator<Item = (N, V)>) -> String {
-    let rows = pairs
-        .into_iter()
-        .map(|(name, value)| format!("[{},{}]", string(name.as_ref()), string(value.as_ref())));
+    let rows = pairs.into_iter().map(|(name, value)| format!("[{},{}]", string(name.as_ref()), string(value.as_ref())));
     format!("[{}]", rows.collect::<Vec<_>>().join(","))
 }
 

@@ -13,10 +13,7 @@ impl Query {
 
     /// The bytes of a parameter, empty where it is absent.
     pub fn bytes(&self, name: &str) -> &[u8] {
-        self.0
-            .iter()
-            .find(|(key, _)| key == name)
-            .map_or(&[], |(_, value)| value)
+        self.0.iter().find(|(key, _)| key == name).map_or(&[], |(_, value)| value)
     }
 
     /// A parameter as text, empty where it is absent or not UTF-8.
@@ -35,13 +32,8 @@ fn decode(text: &str) -> Vec<u8> {
     let mut decoded = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while at < bytes.len() {
-        let pair = bytes
-            .get(at + 1..at + 3)
-            .and_then(|pair| std::str::from_utf8(pair).ok());
-        match pair
-            .filter(|_| bytes[at] == b'%')
-            .and_then(|pair| u8::from_str_radix(pair, 16).ok())
-        {
+        let pair = bytes.get(at + 1..at + 3).and_then(|pair| std::str::from_utf8(pair).ok());
+        match pair.filter(|_| bytes[at] == b'%').and_then(|pair| u8::from_str_radix(pair, 16).ok()) {
             Some(byte) => {
                 decoded.push(byte);
                 at += 3;

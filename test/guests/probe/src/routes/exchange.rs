@@ -14,9 +14,7 @@ const READ_BYTES: u64 = 64 * 1024;
 pub fn echo(request: &IncomingRequest, answer: ResponseOutparam) {
     let fields = Fields::new();
     for value in request.headers().get("content-type") {
-        fields
-            .append("content-type", &value)
-            .expect("a field that the request had");
+        fields.append("content-type", &value).expect("a field that the request had");
     }
     let (incoming, input) = open(request);
     let body = answer::start(answer, 200, fields);
@@ -42,13 +40,7 @@ pub fn upload(request: &IncomingRequest, answer: ResponseOutparam) {
         true
     });
     let failure = ended.is_err();
-    answer::json(
-        answer,
-        &format!(
-            "{{\"bytes\":{bytes},\"crc32\":{},\"failed\":{failure}}}",
-            checksum.value()
-        ),
-    );
+    answer::json(answer, &format!("{{\"bytes\":{bytes},\"crc32\":{},\"failed\":{failure}}}", checksum.value()));
 }
 
 /// Answers completely, then reads the body to its end and logs how much there was.
@@ -60,10 +52,7 @@ pub fn early_response(request: &IncomingRequest, answer: ResponseOutparam) {
         bytes += chunk.len() as u64;
         true
     });
-    println!(
-        "read {bytes} bytes after the answer, complete: {}",
-        ended.is_ok()
-    );
+    println!("read {bytes} bytes after the answer, complete: {}", ended.is_ok());
 }
 
 /// Reads `size` bytes at a time with `delayMs` between, then answers as `upload`.

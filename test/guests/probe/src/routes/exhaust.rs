@@ -12,11 +12,7 @@ const PAGE_BYTES: usize = 64 * 1024;
 pub fn endless_loop() {
     let mut value = 1u64;
     loop {
-        value = black_box(
-            value
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1),
-        );
+        value = black_box(value.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
     }
 }
 
@@ -24,11 +20,7 @@ pub fn endless_loop() {
 pub fn spin(answer: ResponseOutparam, query: &Query) {
     let mut value = 1u64;
     for _ in 0..query.number("rounds", 1000) {
-        value = black_box(
-            value
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1),
-        );
+        value = black_box(value.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
     }
     answer::text(answer, 200, &value.to_string());
 }
@@ -64,23 +56,13 @@ pub fn memory_growth_count(answer: ResponseOutparam) {
     while core::arch::wasm32::memory_grow::<0>(1) != usize::MAX {
         pages += 1;
     }
-    answer::text(
-        answer,
-        200,
-        &format!("{{\"before\":{before},\"grown\":{pages}}}"),
-    );
+    answer::text(answer, 200, &format!("{{\"before\":{before},\"grown\":{pages}}}"));
 }
 
 /// Makes `count` resources of the host and keeps them all.
 pub fn resources(answer: ResponseOutparam, query: &Query) {
     let count = query.number("count", 1000);
     let kept: Vec<Fields> = (0..count / 2).map(|_| Fields::new()).collect();
-    let also: Vec<_> = (0..count / 2)
-        .map(|_| monotonic_clock::subscribe_duration(1_000_000_000))
-        .collect();
-    answer::text(
-        answer,
-        200,
-        &format!("{} resources\n", kept.len() + also.len()),
-    );
+    let also: Vec<_> = (0..count / 2).map(|_| monotonic_clock::subscribe_duration(1_000_000_000)).collect();
+    answer::text(answer, 200, &format!("{} resources\n", kept.len() + also.len()));
 }

@@ -25,11 +25,7 @@ pub fn set_header(answer: ResponseOutparam, query: &Query) {
     let fields = Fields::new();
     match fields.append(query.text("name"), query.bytes("value")) {
         Ok(()) => answer::finish(answer::start(answer, 200, fields)),
-        Err(error) => answer::text(
-            answer,
-            200,
-            &format!("wasi:http refused the field: {error:?}\n"),
-        ),
+        Err(error) => answer::text(answer, 200, &format!("wasi:http refused the field: {error:?}\n")),
     }
 }
 
@@ -44,11 +40,7 @@ pub fn headers_flood(answer: ResponseOutparam, query: &Query) {
             break;
         }
         if let Err(error) = fields.append(&format!("x-flood-{index}"), &vec![b'x'; count]) {
-            return answer::text(
-                answer,
-                200,
-                &format!("wasi:http refused field {index}: {error:?}\n"),
-            );
+            return answer::text(answer, 200, &format!("wasi:http refused field {index}: {error:?}\n"));
         }
         left -= count;
     }
@@ -62,18 +54,14 @@ pub fn trailers(answer: ResponseOutparam, query: &Query) {
     let _ = answer::write(&output, b"with trailers\n");
     drop(output);
     let trailers = Fields::new();
-    trailers
-        .append(query.text("name"), query.bytes("value"))
-        .expect("a valid trailer");
+    trailers.append(query.text("name"), query.bytes("value")).expect("a valid trailer");
     let _ = OutgoingBody::finish(body, Some(trailers));
 }
 
 /// Announces `length` bytes and writes `bytes`.
 pub fn content_length_lie(answer: ResponseOutparam, query: &Query) {
     let fields = Fields::new();
-    fields
-        .append("content-length", query.bytes("length"))
-        .expect("a valid field");
+    fields.append("content-length", query.bytes("length")).expect("a valid field");
     let body = answer::start(answer, 200, fields);
     let output = body.write().expect("the first stream");
     let _ = answer::write(&output, &vec![b'x'; query.number("bytes", 10) as usize]);
@@ -83,8 +71,5 @@ pub fn content_length_lie(answer: ResponseOutparam, query: &Query) {
 
 /// Answers with an error code in place of a response.
 pub fn error_code(answer: ResponseOutparam) {
-    ResponseOutparam::set(
-        answer,
-        Err(ErrorCode::InternalError(Some("asked for".to_string()))),
-    );
+    ResponseOutparam::set(answer, Err(ErrorCode::InternalError(Some("asked for".to_string()))));
 }

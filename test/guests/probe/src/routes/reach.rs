@@ -21,9 +21,7 @@ fn fetch(url: &str) -> String {
     let request = OutgoingRequest::new(Fields::new());
     let prepared = request.set_scheme(Some(&scheme)).is_ok()
         && request.set_authority(Some(authority)).is_ok()
-        && request
-            .set_path_with_query(Some(&format!("/{path}")))
-            .is_ok();
+        && request.set_path_with_query(Some(&format!("/{path}"))).is_ok();
     if !prepared {
         return "not a request\n".to_string();
     }
@@ -54,11 +52,7 @@ pub fn listen(answer: ResponseOutparam) {
 /// Tries to look a `name` up.
 pub fn resolve(answer: ResponseOutparam, query: &Query) {
     let result = (query.text("name"), 80).to_socket_addrs();
-    answer::text(
-        answer,
-        200,
-        &describe(result.map(|addresses| format!("{} addresses", addresses.count()))),
-    );
+    answer::text(answer, 200, &describe(result.map(|addresses| format!("{} addresses", addresses.count()))));
 }
 
 /// Tries to read the file at `path`, or with `write=1` to make it.

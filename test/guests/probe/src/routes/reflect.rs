@@ -26,17 +26,9 @@ pub fn headers(request: &IncomingRequest, answer: ResponseOutparam) {
 
 /// All variables and arguments.
 pub fn environment(answer: ResponseOutparam) {
-    let arguments: Vec<String> = std::env::args()
-        .map(|argument| json::string(argument.as_bytes()))
-        .collect();
+    let arguments: Vec<String> = std::env::args().map(|argument| json::string(argument.as_bytes())).collect();
     let variables = json::pairs(std::env::vars());
-    answer::json(
-        answer,
-        &format!(
-            "{{\"arguments\":[{}],\"variables\":{variables}}}",
-            arguments.join(",")
-        ),
-    );
+    answer::json(answer, &format!("{{\"arguments\":[{}],\"variables\":{variables}}}", arguments.join(",")));
 }
 
 /// `bytes` random bytes as hexadecimal digits.
@@ -55,11 +47,7 @@ pub fn counter(answer: ResponseOutparam) {
 /// Writes `bytes` bytes to stdout, as many to stderr, in lines of 100; then answers.
 pub fn log(answer: ResponseOutparam, query: &Query) {
     let text = query.text("text");
-    let line = if text.is_empty() {
-        "x".repeat(99)
-    } else {
-        text.to_string()
-    } + "\n";
+    let line = if text.is_empty() { "x".repeat(99) } else { text.to_string() } + "\n";
     for _ in 0..(query.number("bytes", 100) as usize).div_ceil(line.len()) {
         // A host that keeps no more of it may refuse: the function goes on all the same.
         let _ = std::io::stdout().write_all(line.as_bytes());

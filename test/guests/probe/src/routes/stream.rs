@@ -34,13 +34,9 @@ pub fn download(answer: ResponseOutparam, query: &Query) {
     let fields = Fields::new();
     let mut left = query.number("bytes", 1024) as usize;
     if query.number("length", 0) == 1 {
-        fields
-            .append("content-length", left.to_string().as_bytes())
-            .expect("a valid field");
+        fields.append("content-length", left.to_string().as_bytes()).expect("a valid field");
     }
-    let block: Vec<u8> = (0..PATTERN_PERIOD * 256)
-        .map(|index| (index % PATTERN_PERIOD) as u8)
-        .collect();
+    let block: Vec<u8> = (0..PATTERN_PERIOD * 256).map(|index| (index % PATTERN_PERIOD) as u8).collect();
     let body = answer::start(answer, 200, fields);
     let output = body.write().expect("the first stream");
     while left > 0 {
