@@ -48,8 +48,11 @@ export async function buildGateway(): Promise<string> {
   });
 }
 
-/** Starts a gateway with the buckets named, on a port of its own. */
-export async function startGateway(buckets: readonly string[]): Promise<Gateway> {
+/** Starts a gateway with the buckets named, on a port of its own. `flags` come beside those that it always has, or instead. */
+export async function startGateway(
+  buckets: readonly string[],
+  flags: Readonly<Record<string, string>> = {},
+): Promise<Gateway> {
   const program = await buildGateway();
   const temporary = makeTemporaryFolder('gateway');
   for (const bucket of buckets) mkdirSync(join(temporary.path, bucket));
@@ -57,8 +60,9 @@ export async function startGateway(buckets: readonly string[]): Promise<Gateway>
   let stop = async (): Promise<void> => {};
 
   const start = async (): Promise<void> => {
-    const args = ['--port', `127.0.0.1:${port}`, '--region', GATEWAY_REGION, '--quiet', '--keep-alive'];
-    const child = spawn(program, [...args, 'posix', temporary.path], {
+    const settings = Object.entries({ port: `127.0.0.1:${port}`, region: GATEWAY_REGION, ...flags });
+    const args = settings.flatMap(([name, value]) => [`--${name}`, value]);
+    const child = spawn(program, [...args, '--quiet', '--keep-alive', 'posix', temporary.path], {
       stdio: ['ignore', 'ignore', 'pipe'],
       env: { ROOT_ACCESS_KEY: GATEWAY_KEYS.accessKeyId, ROOT_SECRET_KEY: GATEWAY_KEYS.secretAccessKey },
     });

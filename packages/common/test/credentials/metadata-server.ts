@@ -9,7 +9,7 @@ export type MetadataServer = { url: string; host: string; asked: Asked[]; close:
 
 /** Starts one; `answer` decides on each request. Undefined never answers. */
 export async function startMetadataServer(
-  answer: (asked: Asked) => { status?: number; body: string } | undefined,
+  answer: (asked: Asked) => { status?: number; headers?: Record<string, string>; body: string } | undefined,
 ): Promise<MetadataServer> {
   const asked: Asked[] = [];
   const server = createServer((request, response) => {
@@ -20,7 +20,7 @@ export async function startMetadataServer(
       asked.push(entry);
       const reply = answer(entry);
       if (reply === undefined) return;
-      response.writeHead(reply.status ?? 200);
+      response.writeHead(reply.status ?? 200, reply.headers);
       response.end(reply.body);
     });
   });
