@@ -38,6 +38,21 @@ describe.skipIf(missing !== undefined)(`versitygw${why}`, () => {
     keepsLabels: true,
   }));
 
+  describe.each([
+    ['in the name of the host', 'bucket'],
+    ['in the path where the name would not fit a certificate', 'dotted.bucket'],
+  ])('the bucket %s', (_where, bucket) => {
+    describeObjectStoreContract('s3, virtual-host style', async () => ({
+      store: await openGatewayStore(
+        `http://gateway.test:${gateway.port}`,
+        { lookup: (_host, _options, found) => found(null, [{ address: '127.0.0.1', family: 4 }]) },
+        `&region=${GATEWAY_REGION}&style=virtual`,
+        bucket,
+      ),
+      keepsLabels: true,
+    }));
+  });
+
   describe('presigned URLs', () => {
     const signing = (): Signing => ({
       credentials: createCredentials(GATEWAY_KEYS),

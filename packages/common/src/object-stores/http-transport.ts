@@ -1,4 +1,5 @@
 import { createReadStream } from 'node:fs';
+import type { LookupFunction } from 'node:net';
 import type { Readable } from 'node:stream';
 import { Agent, errors, type Dispatcher } from 'undici';
 import type { PreparedBody } from './prepared-body.ts';
@@ -44,10 +45,10 @@ const MAX_CONNECTIONS = 64;
 const KEEP_ALIVE_MS = 15_000;
 const MAX_HEADER_BYTES = 64 * 1024;
 
-/** A transport over connections that are kept. */
-export function createHttpTransport(timeouts: HttpTimeouts): HttpTransport {
+/** A transport over connections that are kept. `lookup` finds addresses in place of the system. */
+export function createHttpTransport(timeouts: HttpTimeouts, lookup?: LookupFunction): HttpTransport {
   const agent = new Agent({
-    connect: { timeout: timeouts.connectMs },
+    connect: { timeout: timeouts.connectMs, ...(lookup && { lookup }) },
     headersTimeout: timeouts.firstByteMs,
     bodyTimeout: timeouts.betweenBytesMs,
     connections: MAX_CONNECTIONS,

@@ -1,3 +1,4 @@
+import type { LookupFunction } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { createAmazonCredentials } from '../credentials/amazon-credentials.ts';
 import { createCredentials, type CredentialProvider } from '../credentials/credentials.ts';
@@ -28,6 +29,8 @@ export type ObjectStoreDeps = {
   pause?: (ms: number, signal: AbortSignal | undefined) => Promise<unknown>;
   /** Instead of those that the environment leads to. */
   credentials?: CredentialProvider;
+  /** Instead of the system's. */
+  lookup?: LookupFunction;
   timeouts?: Partial<HttpTimeouts>;
   retries?: Partial<RetrySettings>;
   breaker?: Partial<CircuitBreakerSettings>;
@@ -48,7 +51,7 @@ export async function openObjectStore(location: string, deps: ObjectStoreDeps): 
   }
   const url = parseBucketUrl(location);
   const service = await SERVICES[url.scheme](url, deps);
-  const transport = createHttpTransport({ ...TIMEOUT_DEFAULTS, ...deps.timeouts });
+  const transport = createHttpTransport({ ...TIMEOUT_DEFAULTS, ...deps.timeouts }, deps.lookup);
   const place = service.location.endpoint === undefined ? '' : ` at ${service.location.endpoint}`;
   const description = `${url.scheme} bucket ${url.bucket}/${url.prefix}${place}`;
   const exchange = createBucketExchange({
