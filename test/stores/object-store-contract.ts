@@ -281,6 +281,17 @@ export function describeObjectStoreContract(name: string, open: () => Promise<Op
       expect(await read(store, at('a'))).toMatchObject({ text: 'x' });
     });
 
+    test('a signal that speaks while the body is read ends that with its reason', async () => {
+      await store.put(at('large'), Buffer.alloc(8_000_000));
+      const controller = new AbortController();
+      const reason = new Error('enough');
+      const content = await found(store, at('large'), { signal: controller.signal });
+      const reading = (async () => {
+        for await (const _ of content.body) controller.abort(reason);
+      })();
+      await expect(reading).rejects.toBe(reason);
+    });
+
     test('its description names it without a secret', () => {
       expect(store.description).toMatch(/^\w+ \S+/);
     });

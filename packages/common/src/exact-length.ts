@@ -4,9 +4,15 @@ import { ObjectStoreError } from './object-store-error.ts';
 
 /**
  * Passes a stream on and fails where it ends before `bytes` or goes on after them, so that a body that was cut off is never taken
- * for a whole one. Destroying either end destroys both; errors of the source become `unavailable`.
+ * for a whole one. Destroying either end destroys both; errors of the source become `unavailable`,
+ * but for the reason of a signal that has spoken.
  */
-export function withExactLength(source: Readable, bytes: number, what: string): ObjectBody {
+export function withExactLength(
+  source: Readable,
+  bytes: number,
+  what: string,
+  signal?: AbortSignal | undefined,
+): ObjectBody {
   let seen = 0;
   const checked = new Transform({
     transform: (chunk: Buffer, _encoding, done) => {
@@ -20,7 +26,8 @@ export function withExactLength(source: Readable, bytes: number, what: string): 
       else done(new ObjectStoreError('unavailable', `${what} ended after ${seen} of ${bytes} bytes`));
     },
     destroy: (error, done) => {
-      if (error === null || error instanceof ObjectStoreError || error.name === 'AbortError') return done(error);
+      if (error !== null && signal?.aborted) return done(signal.reason as Error);
+      if (error === null || error instanceof ObjectStoreError) return done(error);
       const message = `${what} broke off after ${seen} of ${bytes} bytes`;
       done(new ObjectStoreError('unavailable', message, { cause: error }));
     },

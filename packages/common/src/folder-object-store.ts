@@ -78,7 +78,7 @@ async function get(
     }
     const highWaterMark = READ_CHUNK_BYTES;
     const content = file.createReadStream({ start: first, end: end - 1, highWaterMark, ...(signal && { signal }) });
-    return { ...info, body: withExactLength(content, end - first, key) };
+    return { ...info, body: withExactLength(content, end - first, key, signal) };
   } catch (error) {
     await file.close();
     throw folderError(error);

@@ -19,9 +19,9 @@ export class ObjectStoreError extends Error {
   override readonly name = 'ObjectStoreError';
   readonly code: ObjectStoreErrorCode;
   /** HTTP status of the answer, where there was one. */
-  readonly status?: number;
+  declare readonly status?: number;
   /** How long the store asks to be left alone. */
-  readonly retryAfterMs?: number;
+  declare readonly retryAfterMs?: number;
 
   constructor(
     code: ObjectStoreErrorCode,

@@ -25,6 +25,8 @@ import { faultError, type StoreFault } from './store-fault.ts';
 /** A thousand entries with the longest keys, each character written as a reference. */
 const MAX_LIST_BYTES = 16 * 1024 * 1024;
 
+const MISSING_HINT = '; without permission to list, S3 says so of missing objects too: allow s3:ListBucket';
+
 /** What a store is made of, beside its exchange. */
 export type BucketStoreSettings = {
   description: string;
@@ -48,8 +50,8 @@ export function createBucketObjectStore(
     what: string,
     request: Omit<BucketRequest, 'key' | 'what' | 'payloadHash'> & { payloadHash?: string },
   ) => exchange({ payloadHash: EMPTY_HASH, ...request, key: prefix + key, what: `${what} ${key}` });
-  const refuse = (fault: StoreFault, what: string): never => {
-    throw faultError(fault, `${what} of ${description}`);
+  const refuse = (fault: StoreFault, what: string, hint?: string): never => {
+    throw faultError(fault, `${what} of ${description}`, hint);
   };
   const isMissing = ({ code }: StoreFault): boolean =>
     code === 'NoSuchKey' || (settings.deniedIsMissing && code === 'AccessDenied');
@@ -62,7 +64,10 @@ export function createBucketObjectStore(
       headers.push(...dialect.unlessChanged(ifNoneMatch).map(([n, v]): [string, string] => [n, v]));
     if (range !== undefined) headers.push(['range', `bytes=${range.first}-${range.last ?? ''}`]);
     const { answer, fault } = await ask(key, 'reading', { method: 'GET', headers, signal });
-    if (fault !== undefined) return isMissing(fault) ? undefined : refuse(fault, `reading ${key}`);
+    if (fault !== undefined) {
+      if (isMissing(fault)) return undefined;
+      return refuse(fault, `reading ${key}`, fault.status === 403 ? MISSING_HINT : '');
+    }
     if (answer.status === 304) {
       answer.body.destroy();
       return 'not_modified';
@@ -70,7 +75,7 @@ export function createBucketObjectStore(
     try {
       const { length, ...info } = describeAnswer(answer, dialect, range && contentRange(answer, range));
       const { writeId: _, ...labels } = readLabels(answer.headers, dialect);
-      return { ...info, ...labels, body: withExactLength(answer.body, length, key) };
+      return { ...info, ...labels, body: withExactLength(answer.body, length, key, signal) };
     } catch (error) {
       answer.body.destroy();
       throw error;

@@ -79,11 +79,11 @@ export function isTransient({ status, code }: StoreFault): boolean {
   );
 }
 
-/** A fault as the error that a store throws. `what` says what was tried: `reading a.cwasm from s3://bucket`. */
-export function faultError(fault: StoreFault, what: string): ObjectStoreError {
+/** A fault as the error that a store throws. `what` says what was tried: `reading a.cwasm of s3 bucket b`; `hint` what may help. */
+export function faultError(fault: StoreFault, what: string, hint = ''): ObjectStoreError {
   const { status, code, message, retryAfterMs } = fault;
   const said = [code, message].filter(Boolean).join(': ');
-  const text = `${what} failed with status ${status}${said && ` (${said})`}${adviceFor(fault)}`;
+  const text = `${what} failed with status ${status}${said && ` (${said})`}${adviceFor(fault) || hint}`;
   return new ObjectStoreError(errorCode(fault), text, { status, retryAfterMs });
 }
 
@@ -110,8 +110,5 @@ function adviceFor({ status, code }: StoreFault): string {
   if (code === 'SignatureDoesNotMatch') return '; the secret is wrong, or something on the way changes requests';
   if (code === 'RequestTimeTooSkewed') return '; set the clock of this machine';
   if (code === 'AuthorizationHeaderMalformed') return '; name the region of the bucket';
-  if (code === 'AccessDenied' || (status === 403 && code === undefined)) {
-    return '; without permission to list, S3 says so of missing objects too: allow s3:ListBucket';
-  }
   return status >= 300 && status < 400 ? '; the bucket is elsewhere: name its endpoint and region' : '';
 }
