@@ -1,6 +1,5 @@
 import { execFile, spawn } from 'node:child_process';
 import { mkdirSync, readFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { cached, digest } from '../harness/artifacts.ts';
@@ -8,6 +7,7 @@ import { findGo } from '../harness/go-guest.ts';
 import { PROJECT } from '../harness/project.ts';
 import { makeTemporaryFolder } from '../harness/temporary-folder.ts';
 import { waitUntil } from '../harness/wait-until.ts';
+import { freePort } from './free-port.ts';
 
 const run = promisify(execFile);
 const MODULE = join(PROJECT.root, 'test/stores/versitygw');
@@ -94,13 +94,4 @@ export async function startGateway(
       temporary.remove();
     },
   };
-}
-
-/** A port that nobody has; versitygw cannot say which one it was given. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

@@ -11,8 +11,8 @@ export type BucketDialect = {
   listedEtag: (entry: XmlElement) => string | undefined;
   /** Headers of a read that spares the content of this etag. */
   unlessChanged: (etag: string) => Pairs;
-  /** Headers of a write over the content of this etag, or over none. */
-  onlyOver: (etag: string | undefined) => Pairs;
+  /** Headers of a write over the content of this etag, or over none; then what servers understand that do not understand those. */
+  onlyOver: (etag: string | undefined) => readonly [Pairs, ...Pairs[]];
 };
 
 /** S3, and what speaks its language. */
@@ -21,7 +21,11 @@ export const S3_DIALECT: BucketDialect = {
   etagOf: (header) => header('etag'),
   listedEtag: (entry) => childText(entry, 'ETag'),
   unlessChanged: (etag) => [['if-none-match', etag]],
-  onlyOver: (etag) => [etag === undefined ? ['if-none-match', '*'] : ['if-match', etag]],
+  onlyOver: (etag) => {
+    if (etag === undefined) return [[['if-none-match', '*']]];
+    // radosgw answers with quotes, as it should, and compares without.
+    return [[['if-match', etag]], [['if-match', etag.replaceAll('"', '')]]];
+  },
 };
 
 /** Google: writes know no etags, but generations, so that the generation is the etag here. */
@@ -30,5 +34,5 @@ export const GOOGLE_DIALECT: BucketDialect = {
   etagOf: (header) => header('x-goog-generation'),
   listedEtag: (entry) => childText(entry, 'Generation'),
   unlessChanged: (etag) => [['x-goog-if-generation-not-match', etag]],
-  onlyOver: (etag) => [['x-goog-if-generation-match', etag ?? '0']],
+  onlyOver: (etag) => [[['x-goog-if-generation-match', etag ?? '0']]],
 };

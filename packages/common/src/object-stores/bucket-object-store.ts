@@ -13,6 +13,7 @@ import type {
   PutOptions,
 } from '../object-store.ts';
 import { ObjectStoreError } from '../object-store-error.ts';
+import type { Pairs } from '../sigv4/canonical-request.ts';
 import { readBoundedText } from './bounded-body.ts';
 import type { BucketDialect } from './bucket-dialect.ts';
 import type { BucketExchange, BucketRequest } from './bucket-exchange.ts';
@@ -101,32 +102,34 @@ export function createBucketObjectStore(
     checkObjectKey(key);
     const { ifMatch, ifNoneMatch, signal } = options;
     const conditional = ifMatch !== undefined || ifNoneMatch !== undefined;
-    const headers = [...labelHeaders(options, dialect)];
     const writeId = randomUUID();
-    if (conditional) headers.push(...dialect.onlyOver(ifMatch), [`${dialect.headerPrefix}meta-${WRITE_ID}`, writeId]);
-    const { body, payloadHash } = await prepareBody(source);
+    const labels = labelHeaders(options, dialect);
+    const marked: Pairs = conditional ? [...labels, [`${dialect.headerPrefix}meta-${WRITE_ID}`, writeId]] : labels;
+    const prepared = await prepareBody(source);
     const what = `writing ${key}`;
-    const { answer, fault, uncertain } = await ask(key, 'writing', {
-      method: 'PUT',
-      headers,
-      body,
-      payloadHash,
-      signal,
-    });
-    if (fault === undefined) {
-      answer.body.resume();
-      const etag = dialect.etagOf(answer.header);
-      if (etag !== undefined) return { etag };
-      throw new ObjectStoreError('unavailable', `${what} was answered without an etag by ${description}`);
-    }
-    if (conditional && fault.status === 412 && uncertain) {
-      // An attempt that nobody answered may be what the condition now fails on.
+    const conditions = conditional ? dialect.onlyOver(ifMatch) : ([[]] as const);
+    let refusal: StoreFault;
+    for (let attempt = 0; ; attempt++) {
+      const headers = [...marked, ...conditions[attempt]!];
+      const { answer, fault, uncertain } = await ask(key, 'writing', { method: 'PUT', headers, ...prepared, signal });
+      if (fault === undefined) {
+        answer.body.resume();
+        const etag = dialect.etagOf(answer.header);
+        if (etag !== undefined) return { etag };
+        throw new ObjectStoreError('unavailable', `${what} was answered without an etag by ${description}`);
+      }
+      refusal = fault;
+      const last = attempt + 1 === conditions.length;
+      if (fault.status !== 412 || (last && !uncertain)) break;
       const seen = await look(key, signal);
-      if (seen?.writeId === writeId) return { etag: seen.etag };
+      // An attempt that nobody answered is what the condition has failed on.
+      if (uncertain && seen?.writeId === writeId) return { etag: seen.etag };
+      // The condition holds, so that the server has not understood it.
+      if (last || ifMatch === undefined || seen?.etag !== ifMatch) break;
     }
     // There is nothing to match: S3 says so in its own way.
-    if (ifMatch !== undefined && fault.code === 'NoSuchKey') fault.status = 412;
-    return refuse(fault, what);
+    if (ifMatch !== undefined && refusal.code === 'NoSuchKey') refusal.status = 412;
+    return refuse(refusal, what);
   };
 
   const remove = async (key: string, { ifMatch, signal }: DeleteOptions = {}): Promise<void> => {
@@ -137,7 +140,7 @@ export function createBucketObjectStore(
         `${key} of ${description} is missing or has another content by now`,
       );
     }
-    const headers = ifMatch === undefined ? [] : dialect.onlyOver(ifMatch);
+    const headers = ifMatch === undefined ? [] : dialect.onlyOver(ifMatch)[0];
     const { answer, fault } = await ask(key, 'removing', { method: 'DELETE', headers, signal });
     if (fault === undefined) answer.body.resume();
     else if (fault.code !== 'NoSuchKey') refuse(fault, `removing ${key}`);
