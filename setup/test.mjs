@@ -1,7 +1,7 @@
 // npm test: sets up what is missing, then runs all tests; `npm test -- NAME…` runs the vitest files whose path holds a NAME.
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import { runCargo } from './lib/cargo.mjs';
+import { installExecutable, runCargo } from './lib/cargo.mjs';
 import { relay } from './lib/relay.mjs';
 import { openSession, statusOfSignal } from './lib/session.mjs';
 import { runSteps } from './lib/step.mjs';
@@ -15,6 +15,7 @@ const filters = process.argv.slice(2);
 
 if (await prepare(session)) {
   // A filter names vitest files: then the Rust tests are not meant.
+  await buildWeakenedRunner();
   const counts = [await runVitest(), ...(filters.length === 0 && !signal.aborted ? [await runRustTests()] : [])];
   const { passed, failed, skipped } = sumCounts(counts);
   process.stdout.write(`${passed} passed, ${failed} failed, ${skipped} skipped\n`);
@@ -33,8 +34,33 @@ function testEnvironment() {
   return {
     ...project.env,
     PLAYA_RUNNER: project.runnerFile,
+    PLAYA_HOSTILE_RUNNER: project.hostileRunnerFile,
     PLAYA_WASMTIME: project.wasmtimeFile,
   };
+}
+
+/** Builds the runner's stand-in that gives up nothing: a test shows with it that a weak sandbox is noticed. */
+async function buildWeakenedRunner() {
+  const step = {
+    name: 'weakened runner',
+    isCurrent: () => false,
+    run: async (/** @type {import('./lib/step.mjs').StepContext} */ { update }) => {
+      const triple = await readHostTriple(project);
+      const program = 'playa-weakened-runner';
+      const args = ['build', '--locked', '--release', '-p', 'playa-runner', '--bin', program];
+      const features = ['--features', 'weakened-runner', '--message-format', 'json-render-diagnostics'];
+      const built = await runCargo([...args, ...features, '--target', triple], {
+        project,
+        name: 'weakened-runner',
+        update,
+        signal,
+      });
+      installExecutable(built.executables, program, path.join(project.buildFolder, 'test-bin', program));
+      return 'built';
+    },
+  };
+  const { failures } = await runSteps([step], { display, signal });
+  failures.forEach(({ name, error }) => printFailure(display, name, error));
 }
 
 /** @returns {Promise<import('./lib/test-counts.mjs').TestCounts>} */

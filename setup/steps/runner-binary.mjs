@@ -8,7 +8,7 @@ import { readHostTriple } from './rust-toolchain.mjs';
 const SOURCES = ['Cargo.toml', 'Cargo.lock', '.cargo', 'packages/runner'];
 
 /**
- * The step that builds the runner. It comes after the Wasmtime command, which the examples wait for: two builds at once
+ * The step that builds the runner, and the stand-in that `playa doctor` attacks the sandbox with. It comes after the Wasmtime command, which the examples wait for: two builds at once
  * would only make each other slow, and need twice the memory.
  * @param {import('../lib/project.mjs').Project} project
  * @returns {import('../lib/step.mjs').Step & { needsBuild: () => boolean }} needsBuild tells whether it will start cargo
@@ -42,7 +42,8 @@ export function createRunnerStep(project) {
         { project, name, update, signal },
       );
       installExecutable(built.executables, 'playa-runner', project.runnerFile);
-      leaveStamp(stampFile, before, [project.runnerFile]);
+      installExecutable(built.executables, 'playa-hostile-runner', project.hostileRunnerFile);
+      leaveStamp(stampFile, before, [project.runnerFile, project.hostileRunnerFile]);
       return 'built';
     },
   };

@@ -22,6 +22,16 @@ export function runnerFile(): string {
   return existing(process.env['PLAYA_RUNNER'] ?? join(ROOT, 'build/bin/playa-runner'));
 }
 
+/** The stand-in for a runner that was taken over. */
+export function hostileRunnerFile(): string {
+  return existing(process.env['PLAYA_HOSTILE_RUNNER'] ?? join(ROOT, 'build/bin/playa-hostile-runner'));
+}
+
+/** The same without its filters: it is built for the tests alone, and may be missing. */
+export function weakenedRunnerFile(): string {
+  return process.env['PLAYA_WEAKENED_RUNNER'] ?? join(ROOT, 'build/test-bin/playa-weakened-runner');
+}
+
 /** The compiler: `PLAYA_WASMTIME`, else the one that set-up built. */
 export function wasmtimeFile(): string {
   return existing(process.env['PLAYA_WASMTIME'] ?? join(ROOT, 'build/bin/wasmtime'));

@@ -152,6 +152,8 @@ export async function serve(config: Config, logger: OpenLogger): Promise<PlayaSe
         ok: lastFailure === undefined,
         detail: lastFailure ?? `${ready} waiting, ${starting} starting`,
       },
+      // Better with them, but the other layers hold without.
+      { name: 'control groups', ok: true, ...spawner.controlGroups() },
       { name: 'bucket', ok: await bucket.usable(), detail: bucket.store.description },
     ];
   };

@@ -5,6 +5,7 @@ use crate::clock::CpuClock;
 use crate::egress::http_client::HttpClient;
 use crate::egress::lane::EgressLane;
 use crate::engine::{Allocation, build_engine};
+use crate::hardening::Hardening;
 use crate::host::{Guest, build_linker};
 use crate::invocation::Setting;
 use crate::lane_page::LanePages;
@@ -58,12 +59,22 @@ impl Function {
     }
 
     /// The life of worker number `worker` on `lane`, in its own process; returns its exit status.
-    pub fn run_worker(&self, pages: &LanePages, lane: usize, fd: RawFd, worker: u32, supervisor: i32) -> i32 {
-        if let Err(error) = process::prepare_worker(fd, pages.count(), supervisor) {
+    pub fn run_worker(
+        &self,
+        pages: &LanePages,
+        lane: usize,
+        fd: RawFd,
+        worker: u32,
+        supervisor: i32,
+        hardening: &Hardening,
+    ) -> i32 {
+        let prepared = process::prepare_worker(fd, pages.count(), supervisor);
+        let page = pages.keep_only(lane);
+        // Before anything of the guest runs, as its start functions do when it is instantiated.
+        if let Err(error) = prepared.and_then(|()| hardening.worker(self.load.worker_cpu_seconds())) {
             report(format_args!("worker: {error}"));
             return worker::EXIT_INTERNAL;
         }
-        let page = pages.keep_only(lane);
         let outbox = Outbox::default();
         let lane_streams = EgressLane::new(outbox.clone());
         let setting = Setting {

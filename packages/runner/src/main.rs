@@ -12,6 +12,7 @@ mod engine;
 mod failure;
 mod function;
 mod guest_log;
+mod hardening;
 mod host;
 mod http_request;
 mod invocation;

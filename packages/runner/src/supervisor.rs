@@ -4,11 +4,12 @@ use crate::clock::monotonic_ms;
 use crate::control_socket::ControlSocket;
 use crate::engine::{Allocation, build_engine};
 use crate::function::Function;
+use crate::hardening::{Hardening, rlimits};
 use crate::host::{Guest, build_linker};
 use crate::lane::{Lane, LaneState, Resync};
 use crate::lane_page::LanePages;
 use crate::process::{self, Reaped};
-use crate::protocol::control::{Command, Ended, Hello, Load, Loaded, PROTOCOL_VERSION, WorkerReport};
+use crate::protocol::control::{Command, Ended, Hello, Load, Loaded, PROTOCOL_VERSION, WASMTIME_VERSION, WorkerReport};
 use crate::protocol::frame::{FrameType, Violation, violation};
 use crate::report::report;
 use crate::ticker;
@@ -50,6 +51,7 @@ pub struct Supervisor {
     engine: Engine,
     linker: Linker<Guest>,
     function: Option<Function>,
+    hardening: Hardening,
     /// Number of the worker that was forked last.
     last_worker: u32,
     pid: i32,
@@ -62,6 +64,8 @@ fn warm_up() {
     // The generator of random numbers asks the processor what it can, which is slow in a virtual machine. This one is
     // thrown away: a worker must not inherit the state of a generator, as all workers would draw the same numbers.
     std::hint::black_box(StdRng::from_seed([0; 32]).next_u64());
+    // Where the clock lies is asked of the kernel once.
+    monotonic_ms();
 }
 
 fn broken(error: &wasmtime::Error) -> io::Error {
@@ -69,7 +73,7 @@ fn broken(error: &wasmtime::Error) -> io::Error {
 }
 
 impl Supervisor {
-    /// Builds engine and linker, and says HELLO.
+    /// Builds engine and linker, gives up what a runner needs no more, and says HELLO.
     ///
     /// # Errors
     /// The engine cannot be built, or a system call fails.
@@ -83,6 +87,8 @@ impl Supervisor {
         warm_up();
         let pages = LanePages::map(lanes.len())?;
         let control = ControlSocket::new(control);
+        // Everything of the runner itself is set up; nothing of a function has been seen.
+        let hardening = Hardening::supervisor()?;
         let hello = Hello {
             protocol: PROTOCOL_VERSION,
             runner: env!("CARGO_PKG_VERSION"),
@@ -97,6 +103,7 @@ impl Supervisor {
             engine,
             linker,
             function: None,
+            hardening,
             last_worker: 0,
             pid: process::own_pid(),
         })
@@ -239,6 +246,8 @@ impl Supervisor {
             }
         };
         ticker::prepare(&function.engine)?;
+        rlimits::limit_data(function.load.data_bytes())?;
+        self.hardening.seal()?;
         let loaded = Loaded {
             world: function.program.world(),
             load_us: u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
@@ -279,9 +288,10 @@ impl Supervisor {
         let worker = self.last_worker + 1;
         let state = &mut self.lanes[lane];
         let pages = &self.pages;
-        let supervisor = self.pid;
-        let forked =
-            process::fork_worker(|| function.run_worker(pages, lane, state.fd.as_raw_fd(), worker, supervisor));
+        let (supervisor, hardening) = (self.pid, &self.hardening);
+        let forked = process::fork_worker(|| {
+            function.run_worker(pages, lane, state.fd.as_raw_fd(), worker, supervisor, hardening)
+        });
         match forked {
             Ok(pid) => {
                 self.last_worker = worker;
@@ -366,6 +376,3 @@ impl Supervisor {
         }
     }
 }
-
-/// The version this runner is built with; a test compares it with the lock file.
-pub const WASMTIME_VERSION: &str = "48.0.8";

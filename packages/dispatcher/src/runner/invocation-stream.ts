@@ -117,9 +117,13 @@ export class InvocationStream {
     this.sink.writable();
   }
 
-  /** DONE was read: nothing more comes, and nothing more is sent but the CANCEL that stands in for a missing END. */
-  receiveDone(done: Done): void {
+  /** DONE was read, which says that all went well only after the end of the response. */
+  checkDone(done: Done): void {
     if (done.outcome === 'ok' && !this.#responseEnded) throw new ProtocolViolation('DONE ok before END');
+  }
+
+  /** A DONE that was checked: nothing more comes, and nothing more is sent but the CANCEL that stands in for a missing END. */
+  receiveDone(done: Done): void {
     if (!this.#requestEnded) this.cancel();
     this.#closed = true;
     this.sink.done(done);

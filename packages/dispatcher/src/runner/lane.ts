@@ -229,6 +229,8 @@ export class Lane {
       }
       case FrameType.done: {
         const done = decodeDone(payload);
+        // While it is still known: a violation ends the runner, and with it every stream that is open.
+        stream.checkDone(done);
         this.#forget(stream);
         this.egress.invocationEnded(number);
         return stream.receiveDone(done);

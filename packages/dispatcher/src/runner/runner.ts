@@ -4,6 +4,7 @@ import type { EgressGate } from '../egress/broker.ts';
 import { encodeFrame, FrameType, ProtocolViolation } from './frame.ts';
 import { createFrameDecoder } from './frame-decoder.ts';
 import { Lane } from './lane.ts';
+import { describeSignal } from './signal-name.ts';
 import type { StreamNumbers } from './stream-numbers.ts';
 import {
   parseHello,
@@ -168,7 +169,7 @@ export class Runner {
 
   #resync(lane: Lane, ended: EndedWorker): void {
     const nonce = randomBytes(32);
-    const reason = ended.signal === 0 ? `exit status ${ended.status}` : `signal ${ended.signal}`;
+    const reason = ended.signal === 0 ? `exit status ${ended.status}` : describeSignal(ended.signal);
     this.#unsynced.set(lane, 2);
     this.#send(FrameType.resync, { lane: lane.index, nonce: nonce.toString('hex') });
     lane.resync(nonce, reason, () => this.#resynced(lane));

@@ -3,6 +3,8 @@ import { closeSync, mkdirSync, openSync, rmSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
+import type { ControlGroups } from './control-groups.ts';
+import { offerToOomKiller } from './oom-score.ts';
 import { CONTROL_FD, sandboxArguments } from './sandbox-command.ts';
 import { CONNECTION_HEAD_BYTES, CONNECTION_TOKEN_BYTES } from './spawner-messages.ts';
 
@@ -28,10 +30,13 @@ export type SandboxRequest = {
   bubblewrap: string;
   runner: string;
   seccompFilter: string;
+  controlGroups: ControlGroups;
   onStarted: (pid: number) => void;
 };
 
 const STDERR_LIMIT_BYTES = 4096;
+/** Bubblewrap's two processes, the supervisor, and workers that have ended and are not waited for yet. */
+const OTHER_PROCESSES = 16;
 
 /** Starts a sandbox whose sockets are connections to the dispatcher. */
 export function startSandbox(request: SandboxRequest): SandboxProcess {
@@ -44,6 +49,7 @@ export function startSandbox(request: SandboxRequest): SandboxProcess {
     // The first process inside, never bubblewrap's outer one: killing that can leave the namespace alive
     // (https://github.com/containers/bubblewrap/issues/633). After the end the number may be somebody else's.
     if (innerPid === undefined || ended) return;
+    request.controlGroups.kill(request.id);
     try {
       process.kill(innerPid, 'SIGKILL');
     } catch (error) {
@@ -61,8 +67,14 @@ export function startSandbox(request: SandboxRequest): SandboxProcess {
       await Promise.all(sockets.map(connected));
       if (killed) return { code: null, signal: 'SIGKILL', stderr: '' };
       const child = spawnBubblewrap(request, directory, sockets);
+      if (child.pid !== undefined) {
+        // Before it forks, which takes it longer than this.
+        offerToOomKiller(child.pid);
+        request.controlGroups.enter(request.id, child.pid, request.lanes + OTHER_PROCESSES);
+      }
       return await supervise(child, request, (pid) => {
         innerPid = pid;
+        offerToOomKiller(pid);
         if (killed) kill();
       });
     } catch (error) {
@@ -70,6 +82,7 @@ export function startSandbox(request: SandboxRequest): SandboxProcess {
     } finally {
       ended = true;
       for (const socket of sockets) socket.destroy();
+      request.controlGroups.remove(request.id);
       rmSync(directory, { recursive: true, force: true });
     }
   };

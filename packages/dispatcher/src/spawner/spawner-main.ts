@@ -6,6 +6,7 @@
  */
 import { rmdirSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { describeControlGroupHost, openControlGroups } from './control-groups.ts';
 import { startSandbox, type SandboxProcess } from './sandbox-process.ts';
 import type { SpawnerEvent, SpawnerRequest } from './spawner-messages.ts';
 
@@ -19,6 +20,7 @@ process.on('SIGHUP', () => undefined);
 
 const sandboxes = new Map<number, SandboxProcess>();
 let configuration: Configuration | undefined;
+const controlGroups = openControlGroups(describeControlGroupHost());
 
 const tell = (event: SpawnerEvent): void => {
   // The dispatcher may be gone already; then `disconnect` does the rest.
@@ -34,6 +36,7 @@ const start = (settings: Configuration, request: Extract<SpawnerRequest, { type:
     address: settings.address,
     token: Buffer.from(settings.token, 'hex'),
     runDirectory: settings.runDirectory,
+    controlGroups,
     ...settings.programs,
     onStarted: (pid) => tell({ type: 'started', id, pid }),
   });
@@ -56,8 +59,10 @@ const removeFolders = (runDirectory: string): void => {
 };
 
 process.on('message', (request: SpawnerRequest) => {
-  if (request.type === 'configure') configuration = request;
-  else if (request.type === 'kill') sandboxes.get(request.id)?.kill();
+  if (request.type === 'configure') {
+    configuration = request;
+    tell({ type: 'controlGroups', state: controlGroups.state });
+  } else if (request.type === 'kill') sandboxes.get(request.id)?.kill();
   else if (configuration !== undefined) start(configuration, request);
 });
 

@@ -1,3 +1,5 @@
+import type { ControlGroupState } from './control-groups.ts';
+
 /** What a sandbox is made with, each by its path. */
 export type SandboxPrograms = { bubblewrap: string; runner: string; seccompFilter: string };
 
@@ -12,6 +14,8 @@ export type SpawnerRequest =
 
 /** From the spawner to the dispatcher. */
 export type SpawnerEvent =
+  /** Sent first, once. */
+  | { type: 'controlGroups'; state: ControlGroupState }
   | { type: 'started'; id: number; pid: number }
   /** All processes of the sandbox are gone, and so is its folder. `stderr` is the last of what bubblewrap and the runner wrote. */
   | { type: 'exited'; id: number; code: number | null; signal: string | null; stderr: string };

@@ -5,6 +5,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
+import type { ControlGroupState } from './control-groups.ts';
 import {
   CONNECTION_HEAD_BYTES,
   CONNECTION_TOKEN_BYTES,
@@ -34,6 +35,8 @@ export type Spawner = {
   start: (lanes: number, uid: number | undefined) => SpawnedSandbox;
   /** The spawner's process id; it changes when it had to be started again. */
   pid: () => number | undefined;
+  /** Whether sandboxes have control groups; `undefined` until the spawner has looked. */
+  controlGroups: () => ControlGroupState | undefined;
   /** Ends all sandboxes and the spawner; settles when they are gone. */
   close: () => Promise<void>;
 };
@@ -65,6 +68,7 @@ export async function startSpawner(deps: {
   let generation = 0;
   let nextId = 1;
   let closing = false;
+  let controlGroups: ControlGroupState | undefined;
   let stragglersKilled: Promise<unknown> = Promise.resolve();
   let child = launch();
 
@@ -98,6 +102,11 @@ export async function startSpawner(deps: {
   }
 
   function receive(event: SpawnerEvent): void {
+    if (event.type === 'controlGroups') {
+      controlGroups = event.state;
+      const said = event.state.available ? 'sandboxes have control groups' : 'sandboxes have no control groups';
+      deps.log.info({ detail: event.state.detail }, said);
+    }
     if (event.type !== 'exited') return;
     const sandbox = pending.get(event.id);
     if (sandbox === undefined) return;
@@ -112,6 +121,7 @@ export async function startSpawner(deps: {
 
   return {
     pid: () => child.pid,
+    controlGroups: () => controlGroups,
     start: (lanes, uid) => {
       const id = nextId++;
       const sockets = Promise.withResolvers<SandboxSockets>();

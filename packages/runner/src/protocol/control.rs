@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 /// Version of the protocol that HELLO names.
 pub const PROTOCOL_VERSION: u32 = 1;
 
+/// The version of the engine that runners are built with.
+pub const WASMTIME_VERSION: &str = "48.0.8";
+
 /// What a runner says of itself, once, when it can be lent.
 #[derive(Debug, Serialize)]
 pub struct Hello {
@@ -64,6 +67,30 @@ pub struct Load {
     /// Certificates (PEM) that outgoing TLS trusts beside the public ones.
     #[serde(default)]
     pub egress_roots: String,
+}
+
+impl Load {
+    /// How much writable memory a worker may have beside what the supervisor has when the function is loaded: guests' memories and tables,
+    /// and what the host keeps for them. More than any honest worker needs, as this only bounds one that was taken over.
+    pub fn data_bytes(&self) -> u64 {
+        /// Stacks, buffers of both directions, handles.
+        const INVOCATION_BYTES: u64 = 16 << 20;
+        const WORKER_BYTES: u64 = 64 << 20;
+        let bytes = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        let each = self
+            .memory_bytes
+            .saturating_add(bytes(self.table_elements).saturating_mul(8))
+            .saturating_add(bytes(self.hostcall_bytes).saturating_mul(2))
+            .saturating_add(bytes(self.log_bytes))
+            .saturating_add(INVOCATION_BYTES);
+        each.saturating_mul(self.concurrency.into()).saturating_add(WORKER_BYTES)
+    }
+
+    /// The CPU time, in seconds, after which the kernel ends a worker that serves one request: that of making the instance and that of the
+    /// invocation, and one for the runner itself. `None` for workers whose time depends on how many requests there are.
+    pub fn worker_cpu_seconds(&self) -> Option<u64> {
+        (self.requests_per_worker == 1).then(|| 2 * self.cpu_ms.div_ceil(1_000) + 1)
+    }
 }
 
 /// The export that is called.

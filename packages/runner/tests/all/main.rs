@@ -4,6 +4,9 @@
 #[allow(dead_code, reason = "the tests need a part of it")]
 #[path = "../../src/cgi/variables.rs"]
 mod cgi_variables;
+#[allow(dead_code, reason = "the tests need a part of it")]
+#[path = "../../src/hardening/mod.rs"]
+mod hardening;
 #[path = "../../src/protocol/mod.rs"]
 #[allow(dead_code, reason = "the tests need a part of it")]
 mod protocol;
@@ -20,3 +23,4 @@ mod limits;
 mod loading;
 mod streaming;
 mod support;
+mod system_call_filters;
