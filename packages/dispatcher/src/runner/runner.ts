@@ -157,6 +157,9 @@ export class Runner {
       this.events.workerEnded(lane, ended);
       if (ended.status !== 0 || ended.signal !== 0) this.#resync(lane, ended);
     }
+    if (message.resynced === true && !this.#unsynced.has(lane)) {
+      throw new ProtocolViolation(`lane ${lane.index} was resynced unasked`);
+    }
     if (started === undefined) return;
     // A lane's first worker may have been given a request already, before it was known to have started.
     const first = lane.worker === 0;
