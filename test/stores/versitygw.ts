@@ -1,5 +1,6 @@
-import { execFile, spawn } from 'node:child_process';
+import { execFile, execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, readFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { cached, digest } from '../harness/artifacts.ts';
@@ -11,6 +12,8 @@ import { freePort } from './free-port.ts';
 
 const run = promisify(execFile);
 const MODULE = join(PROJECT.root, 'test/stores/versitygw');
+/** As go.mod says. */
+const MIN_GO_MINOR = 25;
 const COMMAND = 'github.com/versity/versitygw/cmd/versitygw';
 /** Go fetches and compiles some two hundred modules. */
 export const VERSITYGW_BUILD_LIMIT_MS = 15 * 60 * 1000;
@@ -35,7 +38,10 @@ export type Gateway = {
 
 /** Why the gateway cannot be had here; undefined where it can. */
 export function gatewayMissing(): string | undefined {
-  return findGo() === undefined ? 'there is no Go to build versitygw with' : undefined;
+  const go = findGo();
+  if (go === undefined) return 'there is no Go to build versitygw with';
+  const version = /go1\.(\d+)/.exec(execFileSync(go, ['env', 'GOVERSION'], { encoding: 'utf8' }));
+  return Number(version?.[1]) >= MIN_GO_MINOR ? undefined : `Go is older than 1.${MIN_GO_MINOR}, which versitygw needs`;
 }
 
 /** Builds the gateway where that has not been done yet: a minute or two, once. */
@@ -77,7 +83,7 @@ export async function startGateway(
       'the gateway answers',
       async () => {
         if (child.exitCode !== null) throw new Error(`versitygw ended with ${child.exitCode}: ${said}`);
-        return (await fetch(`http://127.0.0.1:${port}/`).catch(() => undefined)) && true;
+        return (await accepts(port)) || undefined;
       },
       () => said,
     );
@@ -94,4 +100,13 @@ export async function startGateway(
       temporary.remove();
     },
   };
+}
+
+/** Whether somebody listens; what it speaks does not matter. */
+function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1');
+    socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
+    socket.once('connect', () => socket.destroy());
+  });
 }

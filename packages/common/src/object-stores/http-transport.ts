@@ -53,6 +53,8 @@ export function createHttpTransport(timeouts: HttpTimeouts, lookup?: LookupFunct
     bodyTimeout: timeouts.betweenBytesMs,
     connections: MAX_CONNECTIONS,
     pipelining: 1,
+    // S3 has no HTTP/2, and one way of doing things is tested.
+    allowH2: false,
     keepAliveTimeout: KEEP_ALIVE_MS,
     maxHeaderSize: MAX_HEADER_BYTES,
   });
