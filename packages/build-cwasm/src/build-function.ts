@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { copyFile, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { ArtifactManifest } from '@playa/common/artifact-manifest';
@@ -21,6 +21,8 @@ export type BuildRequest = {
   readonly source: Source;
   /** Path of the `.cwasm`. */
   readonly output: string;
+  /** Where the component or module that is compiled is to be kept. */
+  readonly component?: string;
   readonly name: string;
   readonly target: Target;
   /** Path of the command, from findWasmtime. */
@@ -61,6 +63,7 @@ export async function buildFunction(request: BuildRequest): Promise<BuildResult>
     const key = await openSigningKey(request.keysFolder);
     const warnings: string[] = [];
     const wasm = await makeWasm(request, folder, warnings);
+    if (request.component !== undefined) await copyFile(wasm, request.component);
     const report = detectWorld(await readFile(wasm));
     warnings.push(...report.warnings);
     for (const warning of warnings) progress.warn(warning);

@@ -3,6 +3,7 @@ import { text } from 'node:stream/consumers';
 import { parseArgs } from 'node:util';
 import {
   keyStoreFolder,
+  limitKey,
   loadTrustedKeys,
   openSigningKey,
   readSigningKey,
@@ -10,6 +11,7 @@ import {
   trustKey,
 } from './key-store.ts';
 import { KeyStoreError, publicPem } from './public-key.ts';
+import { loadTrust, revoke } from './trust.ts';
 
 /** What the command sees of its process. */
 export type KeysTerminal = {
@@ -27,9 +29,15 @@ Usage:
   playa keys create [--replace]   make a signing key; --replace makes a new one, and the present one stays trusted
   playa keys export               write the public half of the signing key to stdout
   playa keys trust NAME FILE      trust a public key under a name; FILE as "export" writes it, - is stdin
+  playa keys limit NAME           load what a trusted key signed only within --not-before TIME and --not-after TIME (ISO 8601)
+  playa keys revoke KEY-ID        load nothing any more that this key signed
+  playa keys revoke DIGEST        load this code no more, nor any that was made from this source: the SHA-256 of either,
+                                  as "playa verify" shows it; running servers heed it within seconds
 
 Options:
   --keys FOLDER   the key store (default: $PLAYA_KEYS, else ~/.config/playa/keys)
+  --not-before, --not-after TIME   with "limit"
+  --because TEXT  with "revoke": a comment in the list
   --json          write one JSON object to stdout and nothing else, also for an error
   -h, --help      show this text
 
@@ -41,6 +49,9 @@ type Parsed = {
   readonly folder: string;
   readonly json: boolean;
   readonly replace: boolean;
+  readonly notBefore: string | undefined;
+  readonly notAfter: string | undefined;
+  readonly because: string | undefined;
 };
 
 /**
@@ -67,6 +78,8 @@ export async function runKeysCommand(args: readonly string[], terminal: KeysTerm
   }
 }
 
+const KEY_ID_DIGITS = 16;
+
 class UsageError extends Error {
   override readonly name = 'UsageError';
 }
@@ -76,6 +89,9 @@ function parse(args: readonly string[], env: NodeJS.ProcessEnv): Parsed | 'help'
     keys: { type: 'string' },
     json: { type: 'boolean' },
     replace: { type: 'boolean' },
+    'not-before': { type: 'string' },
+    'not-after': { type: 'string' },
+    because: { type: 'string' },
     help: { type: 'boolean', short: 'h' },
   } as const;
   let parsed;
@@ -91,32 +107,53 @@ function parse(args: readonly string[], env: NodeJS.ProcessEnv): Parsed | 'help'
     folder: values.keys ?? keyStoreFolder(env),
     json: values.json === true,
     replace: values.replace === true,
+    notBefore: values['not-before'],
+    notAfter: values['not-after'],
+    because: values.because,
   };
 }
 
 type Answer = { readonly text: string; readonly json: object };
 
-async function execute({ words, folder, replace }: Parsed, terminal: KeysTerminal): Promise<Answer> {
+async function execute(parsed: Parsed, terminal: KeysTerminal): Promise<Answer> {
+  const { words, folder, replace } = parsed;
   const [verb, ...rest] = words;
   if (replace && verb !== 'create') throw new UsageError('--replace goes with "create" only');
   if (verb === 'list') return list(folder, rest);
   if (verb === 'create') return create(folder, replace, rest);
   if (verb === 'export') return exportKey(folder, rest);
   if (verb === 'trust') return trust(folder, rest, terminal.stdin);
-  throw new UsageError(verb === undefined ? 'say what to do: list, create, export or trust' : `"${verb}" is unknown`);
+  if (verb === 'limit') return limit(parsed, rest);
+  if (verb === 'revoke') return revokeWord(parsed, rest);
+  const verbs = 'list, create, export, trust, limit or revoke';
+  throw new UsageError(verb === undefined ? `say what to do: ${verbs}` : `"${verb}" is unknown`);
 }
 
 async function list(folder: string, rest: readonly string[]): Promise<Answer> {
   expectWords(rest, 0, 'list');
   const signing = await readSigningKey(folder);
-  const trusted = [...(await loadTrustedKeys(folder)).values()].map(({ id, name }) => ({ id, name }));
+  const { keys, revoked } = await loadTrust(folder);
+  const trusted = [...keys.values()].map(({ id, name, notBeforeMs, notAfterMs }) => ({
+    id,
+    name,
+    ...(notBeforeMs === undefined ? {} : { notBefore: new Date(notBeforeMs).toISOString() }),
+    ...(notAfterMs === undefined ? {} : { notAfter: new Date(notAfterMs).toISOString() }),
+    ...(revoked.keys.has(id) ? { revoked: true } : {}),
+  }));
   const lines = [
     `key store  ${folder}`,
     `signs      ${signing?.id ?? 'no key yet; made when a function is built, or by: playa keys create'}`,
-    ...trusted.map(({ id, name }) => `trusts     ${id}  ${name}`),
+    ...trusted.map(({ id, name, ...limits }) => {
+      const more = Object.entries(limits).map(([what, value]) => (value === true ? what : `${what} ${value}`));
+      return ['trusts     ' + id, name, ...more].join('  ');
+    }),
+    ...[...revoked.artifacts].map((digest) => `revoked    ${digest}`),
     ...(trusted.length === 0 ? ['trusts     nothing yet'] : []),
   ];
-  return { text: `${lines.join('\n')}\n`, json: { folder, signing: signing?.id ?? null, trusted } };
+  return {
+    text: `${lines.join('\n')}\n`,
+    json: { folder, signing: signing?.id ?? null, trusted, revoked: [...revoked.artifacts] },
+  };
 }
 
 async function create(folder: string, replace: boolean, rest: readonly string[]): Promise<Answer> {
@@ -144,6 +181,26 @@ async function trust(folder: string, rest: readonly string[], stdin: NodeJS.Read
   const pem = file === '-' ? await text(stdin) : await readFile(file, 'utf8');
   const { id } = await trustKey(folder, name, pem);
   return { text: `${id} is trusted as "${name}" in ${folder}\n`, json: { folder, id, name } };
+}
+
+async function limit({ folder, notBefore, notAfter }: Parsed, rest: readonly string[]): Promise<Answer> {
+  expectWords(rest, 1, 'limit NAME [--not-before TIME] [--not-after TIME]');
+  const name = rest[0]!;
+  const known = [...(await loadTrustedKeys(folder)).values()].some((key) => key.name === name);
+  if (!known) throw new KeyStoreError(`no key is trusted as "${name}" in ${folder}; see: playa keys list`);
+  await limitKey(folder, name, { notBefore, notAfter });
+  const said = `what "${name}" signed is loaded from ${notBefore ?? 'ever'} to ${notAfter ?? 'ever'}\n`;
+  return { text: said, json: { folder, name, notBefore: notBefore ?? null, notAfter: notAfter ?? null } };
+}
+
+async function revokeWord({ folder, because }: Parsed, rest: readonly string[]): Promise<Answer> {
+  expectWords(rest, 1, 'revoke KEY-ID | revoke DIGEST');
+  const id = rest[0]!.toLowerCase();
+  const kind = id.length === KEY_ID_DIGITS ? 'key' : 'artifact';
+  const comment = (because ?? `revoked ${new Date().toISOString()}`).replace(/[\r\n]+/g, ' ');
+  const added = await revoke(folder, kind, id, comment);
+  const said = `${kind} ${id} ${added ? 'is revoked' : 'was revoked already'} in ${folder}\n`;
+  return { text: said, json: { folder, kind, id, added } };
 }
 
 function expectWords(words: readonly string[], count: number, usage: string): void {

@@ -44,7 +44,13 @@ test('JSON is all that stdout gets, for an error too', async () => {
   await run(['create']);
   const { id } = await openSigningKey(folder);
   const listed = await run(['list', '--json']);
-  expect(JSON.parse(listed.stdout)).toEqual({ ok: true, folder, signing: id, trusted: [{ id, name: 'own' }] });
+  expect(JSON.parse(listed.stdout)).toEqual({
+    ok: true,
+    folder,
+    signing: id,
+    trusted: [{ id, name: 'own' }],
+    revoked: [],
+  });
   const failed = await run(['create', '--json']);
   expect(failed).toMatchObject({ code: 1, stderr: '' });
   expect(JSON.parse(failed.stdout)).toMatchObject({ ok: false, error: { code: 'key_store' } });
@@ -84,4 +90,22 @@ test.each([
   const { code, stderr } = await run(args, 'no key');
   expect(code).toBe(1);
   expect(stderr).toContain(reason);
+});
+
+test('keys are limited and revoked, and so is code', async () => {
+  await run(['create']);
+  const { id } = await openSigningKey(folder);
+  expect(await run(['limit', 'own', '--not-after', '2030-01-01'])).toMatchObject({ code: 0 });
+  expect(await run(['limit', 'own', '--not-after', 'soon'])).toMatchObject({ code: 1 });
+  expect(await run(['limit', 'nobody', '--not-after', '2030-01-01'])).toMatchObject({ code: 1 });
+  expect((await run(['list'])).stdout).toContain(`${id}  own  notAfter 2030-01-01T00:00:00.000Z`);
+  const digest = 'c'.repeat(64);
+  expect(await run(['revoke', digest, '--because', 'lost'])).toMatchObject({ code: 0 });
+  expect((await run(['revoke', id])).stdout).toContain(`key ${id} is revoked`);
+  expect((await run(['revoke', id])).stdout).toContain('already');
+  expect(await run(['revoke', 'x'])).toMatchObject({ code: 1 });
+  expect(await run(['revoke'])).toMatchObject({ code: 2 });
+  const { trusted, revoked } = JSON.parse((await run(['list', '--json'])).stdout);
+  expect(trusted).toMatchObject([{ id, revoked: true }]);
+  expect(revoked).toEqual([digest]);
 });

@@ -1,4 +1,6 @@
 import { runKeysCommand } from '@playa/common/keys-command';
+import { BUCKET_COMMANDS } from './commands/commands.ts';
+import { runCommand } from './commands/command.ts';
 import { ConfigError } from './config/config-error.ts';
 import { configurationPage, serveHelp } from './config/describe-options.ts';
 import { loadConfig } from './config/load-config.ts';
@@ -24,6 +26,7 @@ const HELP = `Usage: playa COMMAND
 
 Commands:
   serve                Serves the functions of a bucket; playa serve --help lists its options.
+${bucketCommandLines()}
   keys VERB            Shows and changes the keys that sign functions and that are trusted; playa keys --help lists the verbs.
   docs PAGE            Prints a page of the documentation that derives from the program: configuration, limits, outcomes.
   --version            Prints the version.
@@ -48,6 +51,9 @@ async function run(name: string | undefined, rest: string[]): Promise<number> {
       case 'help':
         return print(HELP);
       default:
+        if (name !== undefined && Object.hasOwn(BUCKET_COMMANDS, name)) {
+          return await runCommand(await BUCKET_COMMANDS[name]!.load(), rest, process);
+        }
         throw new ConfigError(name === undefined ? 'a command is missing' : `unknown command ${name}`);
     }
   } catch (error) {
@@ -76,6 +82,11 @@ async function runServe(rest: string[]): Promise<number> {
   await asked.promise;
   const finished = await server.stop();
   process.exit(finished ? EXIT.ok : EXIT.drainIncomplete);
+}
+
+function bucketCommandLines(): string {
+  const lines = Object.entries(BUCKET_COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(21)}${summary}`);
+  return lines.join('\n');
 }
 
 function docsPage(rest: string[]): string {

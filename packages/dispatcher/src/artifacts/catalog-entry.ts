@@ -1,7 +1,7 @@
 import type { ArtifactManifest } from '@playa/common/artifact-manifest';
 import { InvocationError } from '../outcome/invocation-error.ts';
 import type { Policy } from '../policy/policy.ts';
-import type { Resolution, Tier } from './artifact.ts';
+import { shortVersion, type Artifact, type Resolution, type Tier } from './artifact.ts';
 import type { StoredArtifact } from './disk-store.ts';
 
 /** The policy file beside a function, as it was read. */
@@ -56,7 +56,8 @@ export function createEntry(
   try {
     if (content instanceof InvocationError) throw content;
     const { path, manifest } = content;
-    const artifact = { name, path, manifest, policy: grant(name, manifest, policyFile?.text) };
+    const policy = grant(name, manifest, policyFile?.text);
+    const artifact: Artifact = { name, path, manifest, version: shortVersion(manifest), policy };
     entry.fresh = { artifact, tier: 'ram', stale: false };
     entry.stale = { artifact, tier: 'ram', stale: true };
   } catch (error) {

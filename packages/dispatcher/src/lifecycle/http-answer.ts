@@ -76,10 +76,10 @@ export class HttpAnswer {
 
   #writeHead(head: ResponseHead, ended: boolean): void {
     this.#written = true;
-    const { requestId } = this.#invocation;
+    const { requestId, artifact } = this.#invocation;
     const { headers } = head;
     const declared = findField(headers, 'content-length');
-    headers.push('x-playa-request-id', requestId);
+    headers.push('x-playa-request-id', requestId, 'x-playa-version', artifact!.version);
     this.#declaredBytes = declared === undefined ? undefined : Number(declared);
     const hasBody = head.status !== 204 && head.status !== 304 && this.#invocation.request.method !== 'HEAD';
     const chunked = hasBody && declared === undefined && (!ended || this.#trailers!.length > 0);

@@ -46,7 +46,11 @@ const UNSAFE = /[\x00-\x1f\x7f-\x9f\\\u2028\u2029\ufeff\ufffd]|[\u200b-\u200f\u2
 /** Names that need no decoding and hold nothing to object to: nearly all. */
 const PLAIN = /^[A-Za-z0-9_-][A-Za-z0-9_.-]*(?:\/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*$/;
 
-function checkName(raw: string): string {
+/**
+ * Checks a name as it stands in a URL, and decodes it.
+ * @throws {InvocationError} `name_invalid`
+ */
+export function checkName(raw: string): string {
   if (raw.length <= MAX_NAME_BYTES && PLAIN.test(raw)) return raw;
   if (raw === '') throw invalid('it is empty');
   const segments = raw.split('/').map(decode);

@@ -32,6 +32,7 @@ export function sendProblem(invocation: Invocation, error: InvocationError): voi
     'x-playa-outcome',
     error.code,
   ];
+  if (invocation.artifact !== undefined) headers.push('x-playa-version', invocation.artifact.version);
   if (invocation.done !== undefined) headers.push('x-playa-fuel', String(invocation.done.fuel));
   if (error.retryAfterS !== undefined) headers.push('retry-after', String(error.retryAfterS));
   response.writeHead(OUTCOMES[error.code].status || 500, headers);
