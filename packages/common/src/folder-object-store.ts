@@ -1,3 +1,4 @@
+import { constants } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -58,7 +59,8 @@ async function get(
   key: string,
   { ifNoneMatch, range, signal }: GetOptions,
 ): Promise<ObjectContent | 'not_modified' | undefined> {
-  const file = await open(path, 'r').catch(undefinedWhereMissing);
+  // Not blocking: a named pipe in a bucket must not hang its reader.
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch(undefinedWhereMissing);
   if (file === undefined) return undefined;
   try {
     const stats = await file.stat();

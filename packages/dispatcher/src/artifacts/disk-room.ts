@@ -17,8 +17,6 @@ const EVICT_TO = 0.85;
 const RESCAN_MS = 60_000;
 /** The order of use outlives the process in the files' times, which other servers see too. */
 const FLUSH_MS = 10 * 60_000;
-/** What is left free on the disk for everything else. */
-const SPARE_BYTES = 16 * 1024 * 1024;
 
 /**
  * Watches over a folder that several servers may share.
@@ -72,8 +70,9 @@ export function createDiskRoom(deps: {
     }
     if (knownBytes + bytes > maxBytes * EVICT_ABOVE) await evict(Math.max(0, maxBytes * EVICT_TO - bytes));
     const disk = await statfs(folder);
-    const missing = bytes + SPARE_BYTES - disk.bavail * disk.bsize;
-    if (missing > 0 && knownBytes > 0) await evict(Math.max(0, knownBytes - missing));
+    const missing = bytes - disk.bavail * disk.bsize;
+    // Where everything together would not be enough, nothing is given up for it.
+    if (missing > 0 && missing <= knownBytes) await evict(knownBytes - missing);
     knownBytes += bytes;
   };
 

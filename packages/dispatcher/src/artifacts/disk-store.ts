@@ -31,7 +31,7 @@ export type StoredArtifact = {
 export type DiskStore = {
   /**
    * Verifies what is read and keeps it on the disk. The end of it is looked at before anything is written, so that neither junk nor what would be
-   * refused is copied, and what is there already is not copied again.
+   * refused is copied.
    * @throws {ArtifactError | InvocationError} when it is not accepted, {ObjectChangedError} when it was replaced meanwhile,
    *   {DiskError} for the disk; errors of the body as they are
    */
@@ -162,8 +162,8 @@ export async function openDiskStore(deps: {
       if (tail === undefined) throw new ObjectChangedError();
       const early = parseTail(tail, object.bytes);
       await accept(early);
-      const present = await open(blobName(early), accept);
-      return present ?? (await store(chunks, object.bytes, early, accept));
+      // Also where the code is on the disk already: an object whose code is not what its trailer says is refused by every server alike.
+      return await store(chunks, object.bytes, early, accept);
     } finally {
       object.body.destroy();
     }
