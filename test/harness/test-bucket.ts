@@ -10,6 +10,8 @@ export type TestBucket = {
   file: (name: string) => string;
   /** Puts an artifact into the bucket, at once and complete: a file's path, or bytes. */
   put: (name: string, artifact: string | Buffer) => void;
+  /** Puts a policy beside an artifact. */
+  putPolicy: (name: string, policy: string) => void;
   drop: (name: string) => void;
   remove: () => void;
 };
@@ -26,5 +28,6 @@ export function makeBucket(functions: Record<string, string | Buffer> = {}): Tes
     renameSync(`${target}.part`, target);
   };
   for (const [name, artifact] of Object.entries(functions)) put(name, artifact);
-  return { path: folder.path, file, put, drop: (name) => rmSync(file(name)), remove: folder.remove };
+  const putPolicy = (name: string, policy: string): void => putFile(join(folder.path, `${name}.toml`), policy);
+  return { path: folder.path, file, put, putPolicy, drop: (name) => rmSync(file(name)), remove: folder.remove };
 }

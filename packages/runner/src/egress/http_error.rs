@@ -40,6 +40,8 @@ fn from_io(error: &io::Error) -> Error {
     match error.kind() {
         io::ErrorKind::TimedOut => Error::ConnectionReadTimeout,
         io::ErrorKind::QuotaExceeded => Error::ConnectionLimitReached,
+        // The peer has ended in the middle of what it had announced.
+        io::ErrorKind::UnexpectedEof => Error::HttpResponseIncomplete,
         _ => Error::ConnectionTerminated,
     }
 }
