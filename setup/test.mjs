@@ -8,6 +8,7 @@ import { runSteps } from './lib/step.mjs';
 import { countCargoTests, countVitest, sumCounts } from './lib/test-counts.mjs';
 import { prepare, printFailure } from './prepare.mjs';
 import { readHostTriple } from './steps/rust-toolchain.mjs';
+import { createVersitygwStep } from './steps/versitygw.mjs';
 
 const session = openSession();
 const { project, display, signal } = session;
@@ -16,6 +17,7 @@ const filters = process.argv.slice(2);
 if (await prepare(session)) {
   // A filter names vitest files: then the Rust tests are not meant.
   await buildWeakenedRunner();
+  await runSteps([createVersitygwStep(project)], { display, signal });
   const counts = [await runVitest(), ...(filters.length === 0 && !signal.aborted ? [await runRustTests()] : [])];
   const { passed, failed, skipped } = sumCounts(counts);
   process.stdout.write(`${passed} passed, ${failed} failed, ${skipped} skipped\n`);

@@ -5,7 +5,7 @@ import { ObjectStoreError } from '@playa/common/object-store-error';
 import type { ObjectStoreDeps } from '@playa/common/object-stores/open-object-store';
 import { startFaultProxy, type FaultProxy } from './fault-proxy.ts';
 import { openGatewayStore } from './gateway-store.ts';
-import { GATEWAY_KEYS, gatewayMissing, startGateway, VERSITYGW_BUILD_LIMIT_MS, type Gateway } from './versitygw.ts';
+import { GATEWAY_KEYS, gatewayMissing, startGateway, type Gateway } from './versitygw.ts';
 
 /** A gateway behind a proxy that makes mistakes, new for each test; the object `a` has the content `content`. */
 export type FaultyGateway = {
@@ -41,7 +41,7 @@ export function describeFaults(name: string, tests: (context: FaultyGateway) => 
 
     beforeAll(async () => {
       gateway = await startGateway(['bucket']);
-    }, VERSITYGW_BUILD_LIMIT_MS);
+    });
     afterAll(() => gateway?.remove());
     beforeEach(async () => {
       context.gatewayPort = gateway.port;

@@ -5,14 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { PROJECT } from '../harness/project.ts';
 import { makeTemporaryFolder } from '../harness/temporary-folder.ts';
 import { openGatewayStore } from './gateway-store.ts';
-import {
-  GATEWAY_KEYS,
-  GATEWAY_REGION,
-  gatewayMissing,
-  startGateway,
-  VERSITYGW_BUILD_LIMIT_MS,
-  type Gateway,
-} from './versitygw.ts';
+import { GATEWAY_KEYS, GATEWAY_REGION, gatewayMissing, startGateway, type Gateway } from './versitygw.ts';
 
 const run = promisify(execFile);
 const missing = gatewayMissing();
@@ -29,7 +22,7 @@ describe.skipIf(missing !== undefined)(`versitygw over TLS${missing === undefine
     await run('openssl', ['req', '-x509', ...curve, '-keyout', key, '-out', certificate, ...subject]);
     gateway = await startGateway(['bucket'], { cert: certificate, key });
     url = gateway.url.replace('http:', 'https:');
-  }, VERSITYGW_BUILD_LIMIT_MS);
+  });
   afterAll(async () => {
     await gateway?.remove();
     folder.remove();

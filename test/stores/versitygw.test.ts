@@ -6,14 +6,7 @@ import { S3_RULES } from '@playa/common/sigv4/dialect';
 import { presignRequest, type Signing } from '@playa/common/sigv4/sign-request';
 import { fixedCredentials, openGatewayStore } from './gateway-store.ts';
 import { describeObjectStoreContract } from './object-store-contract.ts';
-import {
-  GATEWAY_KEYS,
-  GATEWAY_REGION,
-  gatewayMissing,
-  startGateway,
-  VERSITYGW_BUILD_LIMIT_MS,
-  type Gateway,
-} from './versitygw.ts';
+import { GATEWAY_KEYS, GATEWAY_REGION, gatewayMissing, startGateway, type Gateway } from './versitygw.ts';
 
 const missing = gatewayMissing();
 const why = missing === undefined ? '' : ` (${missing})`;
@@ -22,7 +15,7 @@ describe.skipIf(missing !== undefined)(`versitygw${why}`, () => {
   let gateway: Gateway;
   beforeAll(async () => {
     gateway = await startGateway(['bucket', 'dotted.bucket'], { 'virtual-domain': 'gateway.test' });
-  }, VERSITYGW_BUILD_LIMIT_MS);
+  });
   afterAll(() => gateway?.remove());
 
   describeObjectStoreContract('s3, path style', async () => ({
@@ -95,7 +88,7 @@ describe.skipIf(missing !== undefined)(`versitygw in the place of R2${why}`, () 
   let gateway: Gateway;
   beforeAll(async () => {
     gateway = await startGateway(['bucket'], { region: 'auto' });
-  }, VERSITYGW_BUILD_LIMIT_MS);
+  });
   afterAll(() => gateway?.remove());
 
   describeObjectStoreContract('r2', async () => ({

@@ -1,22 +1,14 @@
-import { execFile, execFileSync, spawn } from 'node:child_process';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { existsSync, mkdirSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
-import { cached, digest } from '../harness/artifacts.ts';
-import { findGo } from '../harness/go-guest.ts';
 import { PROJECT } from '../harness/project.ts';
 import { makeTemporaryFolder } from '../harness/temporary-folder.ts';
 import { waitUntil } from '../harness/wait-until.ts';
 import { freePort } from './free-port.ts';
 
-const run = promisify(execFile);
-const MODULE = join(PROJECT.root, 'test/stores/versitygw');
-/** As go.mod says. */
-const MIN_GO_MINOR = 25;
-const COMMAND = 'github.com/versity/versitygw/cmd/versitygw';
-/** Go fetches and compiles some two hundred modules. */
-export const VERSITYGW_BUILD_LIMIT_MS = 15 * 60 * 1000;
+/** Built by set-up, at the version that go.mod pins. */
+const PROGRAM = join(PROJECT.root, 'build/bin/versitygw');
 
 /** What a running gateway accepts. */
 export const GATEWAY_KEYS = { accessKeyId: 'gateway-access', secretAccessKey: 'gateway-secret-0123456789' };
@@ -38,20 +30,7 @@ export type Gateway = {
 
 /** Why the gateway cannot be had here; undefined where it can. */
 export function gatewayMissing(): string | undefined {
-  const go = findGo();
-  if (go === undefined) return 'there is no Go to build versitygw with';
-  const version = /go1\.(\d+)/.exec(execFileSync(go, ['env', 'GOVERSION'], { encoding: 'utf8' }));
-  return Number(version?.[1]) >= MIN_GO_MINOR ? undefined : `Go is older than 1.${MIN_GO_MINOR}, which versitygw needs`;
-}
-
-/** Builds the gateway where that has not been done yet: a minute or two, once. */
-export async function buildGateway(): Promise<string> {
-  const go = findGo()!;
-  const pins = ['go.mod', 'go.sum'].map((name) => readFileSync(join(MODULE, name)));
-  return cached(`versitygw-${digest(pins).slice(0, 16)}`, async (temporary) => {
-    const env = { ...process.env, CGO_ENABLED: '0', GOFLAGS: '-buildvcs=false -mod=readonly', GOTOOLCHAIN: 'local' };
-    await run(go, ['build', '-trimpath', '-o', temporary, COMMAND], { cwd: MODULE, env });
-  });
+  return existsSync(PROGRAM) ? undefined : 'npm test builds it where there is Go 1.25 or newer';
 }
 
 /** Starts a gateway with the buckets named, on a port of its own. `flags` come beside those that it always has, or instead. */
@@ -59,7 +38,6 @@ export async function startGateway(
   buckets: readonly string[],
   flags: Readonly<Record<string, string>> = {},
 ): Promise<Gateway> {
-  const program = await buildGateway();
   const temporary = makeTemporaryFolder('gateway');
   for (const bucket of buckets) mkdirSync(join(temporary.path, bucket));
   const port = await freePort();
@@ -68,7 +46,7 @@ export async function startGateway(
   const start = async (): Promise<void> => {
     const settings = Object.entries({ port: `127.0.0.1:${port}`, region: GATEWAY_REGION, ...flags });
     const args = settings.flatMap(([name, value]) => [`--${name}`, value]);
-    const child = spawn(program, [...args, '--quiet', '--keep-alive', 'posix', temporary.path], {
+    const child = spawn(PROGRAM, [...args, '--quiet', '--keep-alive', 'posix', temporary.path], {
       stdio: ['ignore', 'ignore', 'pipe'],
       env: { ROOT_ACCESS_KEY: GATEWAY_KEYS.accessKeyId, ROOT_SECRET_KEY: GATEWAY_KEYS.secretAccessKey },
     });
