@@ -51,7 +51,7 @@ function readQuestion(query: Buffer): { name: string; type: number; end: number 
 function reply(query: Buffer, end: number, type: number, answer: Exclude<DnsAnswer, undefined>): Buffer {
   const records: Buffer[] = [];
   if (typeof answer === 'object') {
-    let owner = Buffer.from([0xc0, 12]);
+    let owner: Buffer = Buffer.from([0xc0, 12]);
     if ('alias' in answer) {
       const alias = encodeName(answer.alias);
       records.push(record(owner, TYPE_CNAME, alias));
