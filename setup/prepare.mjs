@@ -2,6 +2,7 @@ import path from 'node:path';
 import { describeFailure } from './lib/failure.mjs';
 import { takeLock } from './lib/lock.mjs';
 import { runSteps } from './lib/step.mjs';
+import { createDoctorStep } from './steps/doctor-function.mjs';
 import { createExamplesStep } from './steps/example-functions.mjs';
 import { createNodeRuntimeStep } from './steps/node-runtime.mjs';
 import { createNpmStep } from './steps/npm-packages.mjs';
@@ -86,7 +87,10 @@ async function prepareLocked({ project, display, signal }) {
 
   // The longest comes first: what the others need of the two cores is little.
   const node = createNodeRuntimeStep(project, process.version);
-  return runAndReport([wasmtime, runner, npmStep(project), node, createExamplesStep(project)], { display, signal });
+  return runAndReport(
+    [wasmtime, runner, npmStep(project), node, createExamplesStep(project), createDoctorStep(project)],
+    { display, signal },
+  );
 }
 
 /**

@@ -9,8 +9,8 @@ import { join } from 'node:path';
 const ABUSES = {
   looper: '/loop',
   trapper: '/trap',
-  hoarder: '/memory?mib=100',
-  logger: '/log?lines=100000',
+  hoarder: '/memory?bytes=100000000',
+  logger: '/log?bytes=1000000',
   flooder: '/sleep?ms=200',
 };
 const QUIET_REQUESTS = 60;

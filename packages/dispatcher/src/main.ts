@@ -4,10 +4,13 @@ import { runCommand } from './commands/command.ts';
 import { ConfigError } from './config/config-error.ts';
 import { configurationPage, serveHelp } from './config/describe-options.ts';
 import { loadConfig } from './config/load-config.ts';
+import { examine } from './doctor/doctor.ts';
+import { DOCTOR_PARTS } from './doctor/doctor-parts.ts';
+import { describeFindings } from './doctor/finding.ts';
 import { outcomesPage } from './outcome/describe-outcomes.ts';
 import { openLogger } from './observe/logger.ts';
 import { limitsPage } from './policy/describe-limits.ts';
-import { serve } from './serve.ts';
+import { serve, WASMTIME_VERSION } from './serve.ts';
 
 /** What the program ends with. */
 export const EXIT = {
@@ -27,6 +30,7 @@ const HELP = `Usage: playa COMMAND
 Commands:
   serve                Serves the functions of a bucket; playa serve --help lists its options.
 ${bucketCommandLines()}
+  doctor               Attacks this host's sandboxes as a hostile function would, and says what held. Takes the options of serve, and --json.
   keys VERB            Shows and changes the keys that sign functions and that are trusted; playa keys --help lists the verbs.
   docs PAGE            Prints a page of the documentation that derives from the program: configuration, limits, outcomes.
   --version            Prints the version.
@@ -41,6 +45,8 @@ async function run(name: string | undefined, rest: string[]): Promise<number> {
       case 'serve':
         if (rest.includes('--help')) return print(serveHelp());
         return await runServe(rest);
+      case 'doctor':
+        return await runDoctor(rest);
       case 'keys':
         return await runKeysCommand(rest, process);
       case 'docs':
@@ -87,6 +93,17 @@ async function runServe(rest: string[]): Promise<number> {
 function bucketCommandLines(): string {
   const lines = Object.entries(BUCKET_COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(21)}${summary}`);
   return lines.join('\n');
+}
+
+async function runDoctor(rest: string[]): Promise<number> {
+  const config = loadConfig(
+    rest.filter((argument) => argument !== '--json'),
+    process.env,
+  );
+  const findings = await examine(config, { ...DOCTOR_PARTS, wasmtimeVersion: WASMTIME_VERSION });
+  const held = findings.every((finding) => finding.held);
+  print(rest.includes('--json') ? `${JSON.stringify({ held, findings }, null, 2)}\n` : describeFindings(findings));
+  return held ? EXIT.ok : EXIT.failure;
 }
 
 function docsPage(rest: string[]): string {
