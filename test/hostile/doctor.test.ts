@@ -72,7 +72,12 @@ describe('each layer is missed by itself, also where another one holds the attac
     ['own net namespace', '--unshare-all', 0, ['--unshare-all', '--share-net']],
     ['no environment', '--clearenv', 0, ['--setenv', 'SECRET', 'x']],
     ['nothing to write to', '--remount-ro', 1, []],
-    ['no file but its program and its component', '--remount-ro', 1, ['--ro-bind', '/etc', '/etc', '--remount-ro', '/']],
+    [
+      'no file but its program and its component',
+      '--remount-ro',
+      1,
+      ['--ro-bind', '/etc', '/etc', '--remount-ro', '/'],
+    ],
     ['system call filters', '--seccomp', 1, []],
   ])('%s', async (name, dropped, values, added) => {
     const server = await startServer(bucket.path, { bubblewrap: weakBubblewrap(dropped, values, added) });
