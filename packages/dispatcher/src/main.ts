@@ -1,3 +1,4 @@
+import { WASMTIME_VERSION } from './artifacts/engine-version.ts';
 import { runKeysCommand } from '@playa/common/keys-command';
 import { BUCKET_COMMANDS } from './commands/commands.ts';
 import { runCommand } from './commands/command.ts';
@@ -10,7 +11,7 @@ import { describeFindings } from './doctor/finding.ts';
 import { outcomesPage } from './outcome/describe-outcomes.ts';
 import { openLogger } from './observe/logger.ts';
 import { limitsPage } from './policy/describe-limits.ts';
-import { serve, WASMTIME_VERSION } from './serve.ts';
+import { serve } from './serve.ts';
 
 /** What the program ends with. */
 export const EXIT = {

@@ -37,8 +37,8 @@ provide(globalThis, 'clearImmediate', (immediate: Immediate) => clearTimeout(imm
 // The engine prints an error without its stack.
 for (const level of ['debug', 'error', 'info', 'log', 'warn'] as const) {
   const native = console[level];
-  console[level] = (...values: unknown[]) =>
-    native(...values.map((value) => (value instanceof Error ? errorText(value) : value)));
+  console[level] = (...parts: unknown[]) =>
+    native(...parts.map((value) => (value instanceof Error ? errorText(value) : value)));
 }
 
 for (const prototype of [Request.prototype, Response.prototype]) {
