@@ -4,6 +4,7 @@ import { writeResults, type Measurement } from './report/results-file.ts';
 import { PROJECT } from '../test/harness/project.ts';
 import { runHot } from './scenarios/hot.ts';
 import { runLimits } from './scenarios/limits.ts';
+import { runSoak } from './scenarios/soak.ts';
 
 /** How thoroughly is measured. */
 export type BenchOptions = { rounds: number; seconds: number };
@@ -14,6 +15,7 @@ export type ScenarioResult = { text: string; measurements: Measurement[]; floors
 const SCENARIOS: Record<string, (options: BenchOptions) => Promise<ScenarioResult>> = {
   hot: runHot,
   limits: runLimits,
+  soak: runSoak,
 };
 
 const HELP = `Usage: npm run bench -- [SCENARIO…] [OPTIONS]
@@ -21,6 +23,7 @@ const HELP = `Usage: npm run bench -- [SCENARIO…] [OPTIONS]
 Scenarios, all where none is named:
   hot      a small and a JavaScript function that are in use, in the three isolations, against wasmtime serve
   limits   how late a function is stopped that runs for too long
+  soak     honest functions beside hostile ones, and what is left of it all
 
 Options:
   --rounds N     rounds, of which the median counts; 3

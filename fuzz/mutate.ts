@@ -27,7 +27,7 @@ export function mutate(input: Buffer, other: Buffer, random: Random): Buffer {
   return bytes.subarray(0, MAX_BYTES);
 }
 
-function changeOnce(bytes: Buffer, other: Buffer, random: Random): Buffer {
+function changeOnce(bytes: Buffer<ArrayBuffer>, other: Buffer, random: Random): Buffer<ArrayBuffer> {
   const at = random.below(bytes.length + 1);
   const length = 1 + random.below(16);
   switch (random.below(8)) {
@@ -55,6 +55,6 @@ function changeOnce(bytes: Buffer, other: Buffer, random: Random): Buffer {
   }
 }
 
-function insert(bytes: Buffer, at: number, more: Buffer): Buffer {
+function insert(bytes: Buffer, at: number, more: Buffer): Buffer<ArrayBuffer> {
   return Buffer.concat([bytes.subarray(0, at), more, bytes.subarray(at)]);
 }
