@@ -62,6 +62,13 @@ test('the listener for operators answers nobody without its token, and takes no 
   expect((await ask('/usage?colour=red')).status).toBe(400);
   expect((await ask('/usage?from=yesterday')).status).toBe(400);
   expect((await ask('/nothing')).status).toBe(404);
+  const invalidate = (body: string): Promise<Answer> =>
+    send(`${adminUrl}/invalidate`, {
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      body,
+    });
+  expect((await invalidate('{"function":"probe"}')).status).toBe(204);
+  expect((await invalidate('{"colour":"red"}')).status).toBe(400);
   expect((await server.get('/usage')).status).toBe(404);
   expect(statSync(join(server.stateFolder, 'admin-token')).mode & 0o777).toBe(0o600);
   expect(JSON.stringify(server.log.lines)).not.toContain(token);

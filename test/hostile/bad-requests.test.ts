@@ -102,6 +102,15 @@ describe('the header', () => {
   });
 });
 
+test.each(['a b', 'a/b', 'user@host', '[::1', 'host:port', 'a"b'])(
+  'a Host that is none, %j, is refused',
+  async (host) => {
+    const answer = await server.invoke('probe', { headers: { host } });
+    expect(problemOf(answer)).toMatchObject({ status: 400, code: 'request_invalid' });
+    await expectNextWorks();
+  },
+);
+
 describe('the body', () => {
   test('one that is announced too long is refused before it is sent', async () => {
     const connection = await connectRaw(server.port);

@@ -17,6 +17,7 @@ import { ConfigError } from './config/config-error.ts';
 import { parseAddress } from './config/option-value.ts';
 import type { Config } from './config/options.ts';
 import { openEgress } from './egress/open-egress.ts';
+import { inspectSandboxes, WEAK_SANDBOX } from './doctor/sandbox-inspection.ts';
 import { handleRequest, type RequestDeps } from './lifecycle/handle-request.ts';
 import { createInvocation, type Invocation } from './lifecycle/invocation.ts';
 import { shutDown } from './lifecycle/shutdown.ts';
@@ -159,7 +160,10 @@ export async function serve(config: Config, logger: OpenLogger): Promise<PlayaSe
   };
 
   const tokenFile = config.adminTokenFile === '' ? join(state.root, 'admin-token') : config.adminTokenFile;
-  const admin = config.adminListen === '' ? undefined : createAdmin({ address: config.adminListen, tokenFile, usage });
+  const admin =
+    config.adminListen === ''
+      ? undefined
+      : createAdmin({ address: config.adminListen, tokenFile, usage, invalidate: artifacts.invalidate });
   const closeRunners = async (): Promise<void> => {
     artifacts.close();
     await bucket.store.close();
@@ -178,8 +182,10 @@ export async function serve(config: Config, logger: OpenLogger): Promise<PlayaSe
   const address = parseAddress(config.listen)!;
   try {
     await warmed;
+    await checkSandboxes();
   } catch (error) {
     await closeRunners();
+    if (error instanceof ConfigError) throw error;
     const hint = '`npm start` in the source tree finds the setting that forbids it; nothing runs without a sandbox';
     throw new ConfigError(`no sandbox can be started: ${(error as Error).message}\n${hint}`, { cause: error });
   }
@@ -213,6 +219,14 @@ export async function serve(config: Config, logger: OpenLogger): Promise<PlayaSe
       return finished;
     },
   };
+}
+
+/** The self-attack in brief: a layer that is missing ends the start. `playa doctor` does all of it. */
+async function checkSandboxes(): Promise<void> {
+  const missing = (await inspectSandboxes(process.pid)).filter(({ held }) => !held);
+  if (missing.length === 0) return;
+  const list = missing.map(({ name, detail }) => `${name} (${detail})`).join(', ');
+  throw new ConfigError(`${WEAK_SANDBOX}: ${list}; \`playa doctor\` says more`);
 }
 
 function urlOf({ address, family, port }: AddressInfo): string {

@@ -4,6 +4,7 @@ import { ConfigError } from '../config/config-error.ts';
 import { parseAddress } from '../config/option-value.ts';
 import { createAdminServer } from './admin-server.ts';
 import { openAdminToken } from './admin-token.ts';
+import { addInvalidateRoute } from './invalidate-route.ts';
 import { addUsageRoutes } from './usage-routes.ts';
 
 /** The listener for operators. */
@@ -18,11 +19,17 @@ export type Admin = {
  * @param address `HOST:PORT`
  * @throws {ConfigError} for a wrong address and for a token that cannot be had.
  */
-export function createAdmin(deps: { address: string; tokenFile: string; usage: UsageLedger }): Admin {
+export function createAdmin(deps: {
+  address: string;
+  tokenFile: string;
+  usage: UsageLedger;
+  invalidate: (name?: string) => void;
+}): Admin {
   const address = parseAddress(deps.address);
   if (address === undefined) throw new ConfigError(`admin-listen: "${deps.address}" is not HOST:PORT`);
   const server = createAdminServer(openAdminToken(deps.tokenFile));
   addUsageRoutes(server, deps.usage.read);
+  addInvalidateRoute(server, deps.invalidate);
   return {
     listen: async () => {
       try {

@@ -1,5 +1,6 @@
 import type { Invocation } from '../lifecycle/invocation.ts';
 import { InvocationError } from '../outcome/invocation-error.ts';
+import { LIMITS } from '../policy/limits.ts';
 import { clientKey, type ClientAddress } from './client-address.ts';
 import type { RateLimiter } from './rate-limiter.ts';
 
@@ -56,6 +57,8 @@ export function createAdmission(deps: {
     },
     checkFunction: (invocation) => {
       const rate = invocation.artifact!.policy.limits.requestsPerSecond;
+      // The default, which bounds nothing, need not be counted.
+      if (rate >= LIMITS.requestsPerSecond.fallback) return;
       const waitS = deps.functions.take(invocation.functionName!, rate);
       if (waitS === 0) return;
       const detail = `More than ${rate} requests a second came for this function.`;

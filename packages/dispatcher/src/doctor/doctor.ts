@@ -10,8 +10,8 @@ import { startDoctorServer, type DoctorServer } from './doctor-server.ts';
 import type { Finding } from './finding.ts';
 import { DOCTOR_LOG_BYTES, DOCTOR_WALL_MS, GUEST_ATTACKS } from './guest-attacks.ts';
 import { ask } from './http-answer.ts';
-import { RUNNER_ATTACKS, readRunnerAnswer } from './runner-attacks.ts';
-import { inspectSandboxes } from './sandbox-inspection.ts';
+import { readAttackNames, readRunnerAnswer } from './runner-attacks.ts';
+import { inspectSandboxes, WEAK_SANDBOX } from './sandbox-inspection.ts';
 
 /** What the doctor needs besides the configuration of the server. */
 export type DoctorParts = {
@@ -23,6 +23,8 @@ export type DoctorParts = {
 };
 
 const FUNCTION = 'hostile';
+/** What attacks may fill before they are stopped. */
+const DOCTOR_MEMORY_BYTES = 64 * 1024 * 1024;
 const ANSWER_LIMIT_MS = 20_000;
 const TARGETS: Record<string, string> = { x64: 'x86_64-unknown-linux-gnu', arm64: 'aarch64-unknown-linux-gnu' };
 
@@ -85,11 +87,20 @@ async function prepare(config: Config, parts: DoctorParts, folder: string): Prom
     poolSize: 1,
     wallMs: DOCTOR_WALL_MS,
     logBytes: DOCTOR_LOG_BYTES,
+    memoryBytes: DOCTOR_MEMORY_BYTES,
   };
 }
 
 async function withServer(config: Config, attack: (server: DoctorServer) => Promise<Finding[]>): Promise<Finding[]> {
-  const server = await startDoctorServer(config);
+  let server: DoctorServer;
+  try {
+    server = await startDoctorServer(config);
+  } catch (error) {
+    // It looks at its first sandbox itself, and does not start where a layer is missing.
+    const detail = (error as Error).message;
+    if (!detail.includes(WEAK_SANDBOX)) throw error;
+    return [{ kind: 'sandbox', name: 'start', held: false, detail }];
+  }
   try {
     return await attack(server);
   } finally {
@@ -117,14 +128,18 @@ async function inspectBusy(server: DoctorServer): Promise<Finding[]> {
   const running = ask(`${server.url}/invoke/${FUNCTION}.cwasm/never`, ANSWER_LIMIT_MS);
   // A second one is there only when the first is being served.
   await ask(`${server.url}/invoke/${FUNCTION}.cwasm`, ANSWER_LIMIT_MS);
-  const findings = inspectSandboxes(server.pid);
+  const findings = await inspectSandboxes(server.pid);
   await running;
   return findings;
 }
 
 async function attackAsRunner(server: DoctorServer): Promise<Finding[]> {
-  const findings: Finding[] = [];
-  for (const attack of RUNNER_ATTACKS) {
+  const list = await ask(`${server.url}/invoke/${FUNCTION}.cwasm`, ANSWER_LIMIT_MS);
+  const attacks = readAttackNames(list);
+  const findings: Finding[] = [
+    { kind: 'runner', name: 'list of attacks', held: attacks.length > 0, detail: `${attacks.length}` },
+  ];
+  for (const attack of attacks) {
     const answer = await ask(`${server.url}/invoke/${FUNCTION}.cwasm/${attack}`, ANSWER_LIMIT_MS);
     findings.push({ kind: 'runner', name: attack, ...readRunnerAnswer(attack, answer) });
   }
