@@ -79,6 +79,7 @@ allow = ["https://api.example.com"]`;
     ['secrets = ["A-B"]', 'is not the name of a secret'],
     ['secrets = ["A"]', 'no secret A for this function'],
     ['[net]\nallow = ["https://a", 5]', 'net.allow is not a list'],
+    ['[net]\nallow = ["gopher://a b"]', 'net.allow: '],
     ['this is no TOML', 'it is not TOML'],
     [`a = "${'x'.repeat(70_000)}"`, 'longer than 65536 bytes'],
   ])('%s is refused', (text, message) => {
