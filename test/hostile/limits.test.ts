@@ -168,3 +168,37 @@ test.each([
     expect(logged.split('x'.repeat(99)).length - 1).toBeLessThanOrEqual(10);
   });
 });
+
+test.each([
+  ['queue-wait-ms', { concurrency: 1, 'queue-wait-ms': 50 }, 'wait'],
+  ['max-in-flight', { 'max-in-flight': 1 }, 'server'],
+])('%s: who comes beyond it is told when to come again', async (_name, options, reason) => {
+  await withServer(options, async (server) => {
+    const first = await server.openInvoke('probe/answer-then-never?bytes=1');
+    const second = await server.invoke('probe');
+    expect(problemOf(second)).toMatchObject({ status: 503, code: 'queue_full', reason });
+    expect(Number(second.headers['retry-after'])).toBeGreaterThanOrEqual(1);
+    first.destroy();
+    await server.log.invocation(first.headers['x-playa-request-id'] as string);
+    expect((await server.invoke('probe')).text).toBe('probe\n');
+  });
+});
+
+test('memory that must stay free: no further sandbox is bound where it would not', async () => {
+  await withServer({ 'min-free-memory-bytes': 1024 ** 4 }, async (server) => {
+    const answer = await server.invoke('probe');
+    expect(problemOf(answer)).toMatchObject({ status: 503, code: 'memory_short' });
+    expect(answer.headers['retry-after']).toBe('2');
+  });
+});
+
+test('queue-length: of two that come while the only place is taken, one waits and one is told to come again', async () => {
+  await withServer({ concurrency: 1, 'queue-length': 1 }, async (server) => {
+    const first = await server.openInvoke('probe/answer-then-never?bytes=1');
+    const others = [server.invoke('probe'), server.invoke('probe')];
+    const refused = await Promise.race(others);
+    expect(problemOf(refused)).toMatchObject({ status: 503, code: 'queue_full', reason: 'length' });
+    first.destroy();
+    expect((await Promise.all(others)).map(({ status }) => status).toSorted()).toEqual([200, 503]);
+  });
+});

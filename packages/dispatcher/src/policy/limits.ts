@@ -163,7 +163,7 @@ export const LIMITS = {
     enforcedBy: 'the dispatcher',
   },
   queueLength: {
-    kind: count(0, 100_000),
+    kind: count(1, 100_000),
     fallback: 256,
     cap: 10_000,
     bounds: 'Requests that wait for one function; further ones are answered with 503.',
