@@ -55,6 +55,27 @@ test('calls are counted by function and outcome, and survive a restart', async (
   expect((await ask('/usage.csv')).text).toMatch(/^day,functionName,outcome,calls,.*\r\n.*,probe,ok,3,/);
 });
 
+test('metrics count by outcome and tier, and name no function', async () => {
+  const count = async (line: string): Promise<number> => {
+    const { text } = await ask('/metrics');
+    expect(text).not.toContain('probe');
+    return Number(
+      text
+        .split('\n')
+        .find((each) => each.startsWith(line))
+        ?.slice(line.length),
+    );
+  };
+  const trapped = 'playa_invocations_total{outcome="trap",blame="function"} ';
+  const [before, fromMemory] = [await count(trapped), await count('playa_artifact_lookups_total{tier="ram"} ')];
+  for (let call = 0; call < 3; call++) {
+    await server.log.invocation((await server.invoke('probe/trap')).requestId);
+  }
+  expect(await count(trapped)).toBe(before + 3);
+  expect(await count('playa_artifact_lookups_total{tier="ram"} ')).toBeGreaterThanOrEqual(fromMemory + 2);
+  expect(await count('playa_runners_bound ')).toBeGreaterThanOrEqual(1);
+});
+
 test('the listener for operators answers nobody without its token, and takes no unknown question', async () => {
   for (const wrong of ['', 'Bearer', `Bearer ${token}x`, token, `Basic ${token}`]) {
     expect((await ask('/usage', wrong)).status).toBe(401);

@@ -24,6 +24,7 @@ import { shutDown } from './lifecycle/shutdown.ts';
 import { WASMTIME_VERSION } from './artifacts/engine-version.ts';
 import { createAccessLog } from './observe/access-log.ts';
 import { createFunctionLog } from './observe/function-log.ts';
+import { createMetrics } from './observe/metrics.ts';
 import type { OpenLogger } from './observe/logger.ts';
 import { createPolicyGranter } from './policy/policy-granter.ts';
 import { NO_SECRETS, openSecretStore } from './policy/secret-store.ts';
@@ -84,9 +85,10 @@ export async function serve(config: Config, logger: OpenLogger): Promise<PlayaSe
   const pool = config.isolation === 'sandbox' ? pools.single : pools.many;
   const warmed = pool.warm();
 
+  const budget = createRunnerBudget(config.maxRunners, nowMs);
   const lender = createRunnerLender({
     pools,
-    budget: createRunnerBudget(config.maxRunners, nowMs),
+    budget,
     egress,
     lanesPerRunner: config.lanesPerRunner,
     concurrency: config.concurrencyPerProcess,
@@ -119,6 +121,19 @@ export async function serve(config: Config, logger: OpenLogger): Promise<PlayaSe
     monotonicMs: nowMs,
     log,
   });
+  const metrics = createMetrics({
+    gauges: [
+      { name: 'playa_requests_in_flight', help: 'Requests that are under way.', read: () => inFlight },
+      { name: 'playa_sandboxes_waiting', help: 'Sandboxes that wait in the pool.', read: () => pool.state().ready },
+      { name: 'playa_runners_bound', help: 'Sandboxes that are bound to functions.', read: budget.taken },
+      {
+        name: 'process_resident_memory_bytes',
+        help: 'Resident memory of the dispatcher.',
+        read: () => process.memoryUsage.rss(),
+      },
+    ],
+    nowMs,
+  });
   const deps: RequestDeps = {
     admission: createAdmission({
       maxInFlight: config.maxInFlight,
@@ -134,6 +149,7 @@ export async function serve(config: Config, logger: OpenLogger): Promise<PlayaSe
     settle: (invocation: Invocation) => {
       writeAccount(invocation);
       usage.record(invocation);
+      metrics.record(invocation);
       inFlight--;
       if (inFlight === 0) onIdle?.();
     },
@@ -163,7 +179,13 @@ export async function serve(config: Config, logger: OpenLogger): Promise<PlayaSe
   const admin =
     config.adminListen === ''
       ? undefined
-      : createAdmin({ address: config.adminListen, tokenFile, usage, invalidate: artifacts.invalidate });
+      : createAdmin({
+          address: config.adminListen,
+          tokenFile,
+          usage,
+          invalidate: artifacts.invalidate,
+          metrics: metrics.text,
+        });
   const closeRunners = async (): Promise<void> => {
     artifacts.close();
     await bucket.store.close();
@@ -174,6 +196,7 @@ export async function serve(config: Config, logger: OpenLogger): Promise<PlayaSe
     await egress.close();
     await spawner.close();
     await usage.close();
+    metrics.close();
     state.remove();
   };
 

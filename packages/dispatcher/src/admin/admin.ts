@@ -5,6 +5,7 @@ import { parseAddress } from '../config/option-value.ts';
 import { createAdminServer } from './admin-server.ts';
 import { openAdminToken } from './admin-token.ts';
 import { addInvalidateRoute } from './invalidate-route.ts';
+import { addMetricsRoute } from './metrics-route.ts';
 import { addUsageRoutes } from './usage-routes.ts';
 
 /** The listener for operators. */
@@ -24,12 +25,14 @@ export function createAdmin(deps: {
   tokenFile: string;
   usage: UsageLedger;
   invalidate: (name?: string) => void;
+  metrics: () => string;
 }): Admin {
   const address = parseAddress(deps.address);
   if (address === undefined) throw new ConfigError(`admin-listen: "${deps.address}" is not HOST:PORT`);
   const server = createAdminServer(openAdminToken(deps.tokenFile));
   addUsageRoutes(server, deps.usage.read);
   addInvalidateRoute(server, deps.invalidate);
+  addMetricsRoute(server, deps.metrics);
   return {
     listen: async () => {
       try {
