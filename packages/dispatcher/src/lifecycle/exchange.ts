@@ -180,6 +180,7 @@ class Exchange implements ResponseSink {
 
   #finish(result: 'answered' | 'again'): void {
     this.#settled = true;
+    this.#invocation.egressBytes += this.#stream?.caller?.bytes ?? 0;
     clearTimeout(this.#timer);
     this.#body?.stop();
     this.#invocation.onClientGone = undefined;
