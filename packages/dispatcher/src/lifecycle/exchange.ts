@@ -83,7 +83,7 @@ class Exchange implements ResponseSink {
     this.#lease.used = true;
     this.#invocation.runner = this.#lease.bound.runner.id;
     this.#stream = this.#lease.lane.open(requestHead(request, pathWithQuery), this);
-    this.#invocation.onClientGone = () => this.#stream?.cancel();
+    this.#invocation.underWay = this.#stream;
     this.#timer = setTimeout(() => this.#wallExceeded(), this.#limits.wallMs + WALL_GRACE_MS);
     if (hasBody(request)) {
       this.#body = new RequestBody(request, this.#stream, this.#limits.maxRequestBodyBytes, {
@@ -183,7 +183,7 @@ class Exchange implements ResponseSink {
     this.#invocation.egressBytes += this.#stream?.caller?.bytes ?? 0;
     clearTimeout(this.#timer);
     this.#body?.stop();
-    this.#invocation.onClientGone = undefined;
+    this.#invocation.underWay = undefined;
     this.#resolve(result);
   }
 }

@@ -99,7 +99,7 @@ async function waitForLease(
   artifact: Artifact,
 ): Promise<Lease | undefined> {
   const leave = (): void => pending.leave(new InvocationError('client_gone', 'The client went away while it waited.'));
-  invocation.onClientGone = leave;
+  invocation.underWay = { cancel: leave };
   if (invocation.clientGone) leave();
   try {
     return await pending.lease;
@@ -108,7 +108,7 @@ async function waitForLease(
     deps.artifacts.evicted(artifact);
     return undefined;
   } finally {
-    invocation.onClientGone = undefined;
+    invocation.underWay = undefined;
   }
 }
 
