@@ -13,7 +13,7 @@ const ABUSES = {
   logger: '/log?bytes=1000000',
   flooder: '/sleep?ms=200',
 };
-const QUIET_REQUESTS = 60;
+const QUIET_REQUESTS = 25;
 
 let bucket: TestBucket;
 

@@ -25,10 +25,12 @@ const endsWith =
 /** The function answered, and says that there is no such file. */
 const findsNothing = (answer: DoctorAnswer): boolean => answer.status === 200 && answer.text.startsWith('error: ');
 
-/** The function answered, and says that it was forbidden: that nothing was there would be luck. */
+/** The function answered, and says that it was forbidden, or that there is no such address: that nothing was there would be luck. */
 const isForbidden = (answer: DoctorAnswer): boolean =>
   answer.status === 200 &&
-  /^(?:error: PermissionDenied|(?:failed|refused): ErrorCode::\w*(?:Denied|Prohibited))/.test(answer.text);
+  /^(?:error: (?:PermissionDenied|InvalidInput)|(?:failed|refused): ErrorCode::\w*(?:Denied|Prohibited))/.test(
+    answer.text,
+  );
 
 /** All attacks that WebAssembly can try. */
 export const GUEST_ATTACKS: readonly GuestAttack[] = [
