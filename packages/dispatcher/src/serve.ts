@@ -18,6 +18,7 @@ import { parseAddress } from './config/option-value.ts';
 import type { Config } from './config/options.ts';
 import { openEgress } from './egress/open-egress.ts';
 import { inspectSandboxes, WEAK_SANDBOX } from './doctor/sandbox-inspection.ts';
+import { createVirtualHosts } from './egress/virtual-hosts.ts';
 import { handleRequest, type RequestDeps } from './lifecycle/handle-request.ts';
 import { createInvocation, type Invocation } from './lifecycle/invocation.ts';
 import { shutDown } from './lifecycle/shutdown.ts';
@@ -64,7 +65,8 @@ export async function serve(config: Config, logger: OpenLogger): Promise<PlayaSe
   // Made on first use, so that build-cwasm and the server of one user agree without a word.
   await openSigningKey(config.keys);
   const state = openStateDirectory(config.stateDir, config.runner);
-  const egress = openEgress({ config, stateRoot: state.root, log, nowMs });
+  const virtualHosts = createVirtualHosts((socket) => server.server.emit('connection', socket));
+  const egress = openEgress({ config, stateRoot: state.root, virtualHosts, log, nowMs });
   const { runner, seccompFilter } = state;
   const programs = { bubblewrap: findBubblewrap(config.bubblewrap), runner, seccompFilter };
   const spawner = await startSpawner({ runDirectory: state.run, programs, log });
@@ -157,7 +159,10 @@ export async function serve(config: Config, logger: OpenLogger): Promise<PlayaSe
   };
   const invoke = (request: IncomingMessage, response: ServerResponse): void => {
     inFlight++;
-    void handleRequest(deps, createInvocation(request, response, randomUUID(), nowMs()));
+    void handleRequest(
+      deps,
+      createInvocation(request, response, randomUUID(), nowMs(), virtualHosts.callOf(request.socket)),
+    );
   };
 
   const readiness = async (): Promise<ReadinessCheck[]> => {
@@ -200,7 +205,11 @@ export async function serve(config: Config, logger: OpenLogger): Promise<PlayaSe
     state.remove();
   };
 
-  const server = createServer({ invoke, maxRequestHeaderBytes: config.maxRequestHeaderBytes });
+  const server = createServer({
+    invoke,
+    functionOf: (socket) => virtualHosts.callOf(socket)?.functionName,
+    maxRequestHeaderBytes: config.maxRequestHeaderBytes,
+  });
   addHealthRoutes(server, readiness);
   const address = parseAddress(config.listen)!;
   try {

@@ -34,7 +34,8 @@ export function createAdmission(deps: {
 
   const checkClient = (invocation: Invocation): void => {
     const rate = deps.clientRequestsPerSecond;
-    if (rate === 0) return;
+    // A function that calls another is no client; its own client was counted.
+    if (rate === 0 || invocation.caller !== undefined) return;
     const waitS = deps.clients.take(clientKey(deps.clientAddress(invocation.request)), rate);
     if (waitS === 0) return;
     const detail = `More than ${rate} requests a second came from this address.`;

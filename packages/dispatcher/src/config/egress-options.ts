@@ -62,6 +62,12 @@ export const EGRESS_OPTIONS = {
     group,
     description: 'What an invocation may send and receive on its connections in all.',
   },
+  egressDepth: {
+    kind: count(0, 32),
+    fallback: () => 4,
+    group,
+    description: 'How deep functions may call each other by their names below `playa.internal`.',
+  },
   egressConnectMs: {
     kind: milliseconds(1, DAY_MS),
     fallback: () => 10_000,

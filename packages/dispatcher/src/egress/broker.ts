@@ -1,13 +1,15 @@
+import type { Duplex } from 'node:stream';
 import { formatAddress, type Address } from './address.ts';
 import { addressKey } from './caller.ts';
 import type { AddressBook } from './denied.ts';
 import { dialAny, type DialFailure } from './dialer.ts';
 import { parseHost } from './host.ts';
-import { judgeAddresses, judgeName, refuseInvalid, type Admitted, type Refusal } from './judge.ts';
+import { judgeAddresses, judgeName, judgeVirtualHost, refuseInvalid, type Admitted, type Refusal } from './judge.ts';
 import type { Ledger, LedgerEntry } from './ledger.ts';
 import { relay } from './relay.ts';
 import type { LookupFailure, Resolver } from './resolver.ts';
 import type { Rule } from './rule.ts';
+import { functionOfHost, VIRTUAL_PORT, type VirtualHosts } from './virtual-hosts.ts';
 
 /** Why there is no connection and no answer to a look-up. */
 export type FailureCode = 'denied' | 'address_denied' | 'limit' | 'internal' | LookupFailure | DialFailure;
@@ -41,6 +43,8 @@ export type Connection = {
 /** One invocation as the broker knows it. */
 export type Caller = {
   readonly requestId: string;
+  /** How many calls of functions by functions have led to it. */
+  readonly depth: number;
   /** Writes a line to the function's log. */
   readonly warn: (text: string) => void;
   warnings: number;
@@ -81,7 +85,12 @@ export type BrokerLimits = {
   connectMs: number;
   idleMs: number;
   totalMs: number;
+  /** How deep functions may call each other. */
+  depth: number;
 };
+
+/** What a virtual host has instead of an address. */
+const NO_ADDRESS: Address = { family: 4, value: 0n };
 
 /** Lines that one invocation's refusals add to the function's log. */
 const MAX_WARNINGS = 20;
@@ -90,6 +99,7 @@ const MAX_WARNINGS = 20;
 export function createBroker(deps: {
   resolver: Resolver;
   ledger: Ledger;
+  virtualHosts: Pick<VirtualHosts, 'connect'>;
   addressBook: () => AddressBook;
   limits: BrokerLimits;
   nowMs: () => number;
@@ -145,6 +155,25 @@ export function createBroker(deps: {
     return 'refusal' in verdict ? verdict : { ...verdict, name: host.name };
   };
 
+  /** A connection to another function, where the host is a virtual one. */
+  const callFunction = (
+    caller: Caller,
+    text: string,
+    port: number,
+    policy: EgressPolicy,
+  ): { refusal: Refusal } | { socket: Duplex; rule: Rule } | undefined => {
+    const host = parseHost(text);
+    const functionName = host.kind === 'name' ? functionOfHost(host.name) : undefined;
+    if (host.kind !== 'name' || functionName === undefined) return undefined;
+    const verdict = judgeVirtualHost(policy, host.name, port);
+    if ('refusal' in verdict) return verdict;
+    if (port !== VIRTUAL_PORT) return refused(`virtual hosts are at port ${VIRTUAL_PORT}`);
+    if (caller.depth >= limits.depth) return refused(`functions call each other ${limits.depth} deep already`);
+    const { functionName: callerName } = policy;
+    const call = { functionName, callerName, callerRequestId: caller.requestId, depth: caller.depth + 1 };
+    return { socket: deps.virtualHosts.connect(call), rule: verdict.rule };
+  };
+
   const overLimit = (caller: Caller, policy: EgressPolicy): string | undefined => {
     if (++caller.dials > limits.dialsPerInvocation) return 'too many connections and look-ups of one invocation';
     if (caller.open >= limits.connectionsPerInvocation) return 'too many connections of one invocation at once';
@@ -198,6 +227,36 @@ export function createBroker(deps: {
           return fail('limit');
         }
         const release = (): void => count(caller, policy, -1);
+        const begun = (socket: Duplex, address: Address): void => {
+          const made = relay(socket, sink, limits, {
+            passed: (sentBytes, receivedBytes) => {
+              entry.sentBytes += sentBytes;
+              entry.receivedBytes += receivedBytes;
+              caller.bytes += sentBytes + receivedBytes;
+              return caller.bytes <= limits.bytesPerInvocation;
+            },
+            over: (reason) => {
+              open.delete(made);
+              release();
+              if (reason !== 'ordinary') entry.reason = reason;
+              write();
+            },
+          });
+          open.add(made);
+          become(made);
+          sink.connected(address, port);
+          if (signal.aborted) made.close();
+        };
+        const called = callFunction(caller, host, port, policy);
+        if (called !== undefined) {
+          if ('refusal' in called) {
+            release();
+            return fail(refuse(caller, entry, called.refusal));
+          }
+          entry.verdict = 'allowed';
+          entry.rule = called.rule.text;
+          return begun(called.socket, NO_ADDRESS);
+        }
         const judged = await admit(caller, host, port, policy, entry, signal);
         if ('refusal' in judged) {
           release();
@@ -216,24 +275,7 @@ export function createBroker(deps: {
         entry.verdict = 'allowed';
         entry.address = formatAddress(dialed.admitted.address);
         entry.rule = dialed.admitted.rule.text;
-        const made = relay(dialed.socket, sink, limits, {
-          passed: (sentBytes, receivedBytes) => {
-            entry.sentBytes += sentBytes;
-            entry.receivedBytes += receivedBytes;
-            caller.bytes += sentBytes + receivedBytes;
-            return caller.bytes <= limits.bytesPerInvocation;
-          },
-          over: (reason) => {
-            open.delete(made);
-            release();
-            if (reason !== 'ordinary') entry.reason = reason;
-            write();
-          },
-        });
-        open.add(made);
-        become(made);
-        sink.connected(dialed.admitted.address, port);
-        if (signal.aborted) made.close();
+        begun(dialed.socket, dialed.admitted.address);
       }, fail);
     },
 
@@ -281,4 +323,8 @@ function refuse(caller: Caller, entry: LedgerEntry, refusal: Refusal): FailureCo
     caller.warn(`egress to ${target} was refused: ${refusal.reason}${remedy}\n`);
   }
   return refusal.by === 'denied' ? 'address_denied' : 'denied';
+}
+
+function refused(reason: string): { refusal: Refusal } {
+  return { refusal: { by: 'policy', reason, remedy: undefined } };
 }

@@ -1,7 +1,7 @@
 import { formatAddress, unmapped, type Address } from './address.ts';
 import { denyAddress, denyName, type AddressBook } from './denied.ts';
 import type { Host } from './host.ts';
-import { ruleForAddress, mayAllowName, type Rule } from './rule.ts';
+import { mayAllowName, ruleForAddress, ruleForVirtualHost, type Rule } from './rule.ts';
 
 /** Why something was refused. `by`: `denied` for the list above all rules, `policy` where no rule allows it. */
 export type Refusal = {
@@ -24,6 +24,16 @@ export function judgeName(sets: RuleSets, name: string, port: number | undefined
   if (!mayAllowName(sets.rules, name, port)) return { refusal: policyRefusal(name, port) };
   if (sets.cap !== undefined && !mayAllowName(sets.cap, name, port)) return { refusal: capRefusal(name, port) };
   return undefined;
+}
+
+/** Judges a virtual host: `public` does not mean it, a rule must name it. */
+export function judgeVirtualHost(sets: RuleSets, name: string, port: number): { refusal: Refusal } | { rule: Rule } {
+  const rule = ruleForVirtualHost(sets.rules, name, port);
+  if (rule === undefined) return { refusal: policyRefusal(name, port) };
+  if (sets.cap !== undefined && ruleForVirtualHost(sets.cap, name, port) === undefined) {
+    return { refusal: capRefusal(name, port) };
+  }
+  return { rule };
 }
 
 /**

@@ -10,6 +10,7 @@ import { parseAddress, parseCidr, unmapped, type Address, type Cidr } from './ad
 import { createBroker, type EgressGate } from './broker.ts';
 import { openLedger } from './ledger.ts';
 import { createResolver } from './resolver.ts';
+import type { VirtualHosts } from './virtual-hosts.ts';
 import { parseRule, parseRules, type Rule } from './rule.ts';
 
 /** What functions reach, set up as the operator says. */
@@ -33,6 +34,7 @@ type EgressConfig = Pick<Config, Extract<keyof Config, `egress${string}` | 'capE
 export function openEgress(deps: {
   config: EgressConfig;
   stateRoot: string;
+  virtualHosts: Pick<VirtualHosts, 'connect'>;
   log: Logger;
   nowMs: () => number;
 }): Egress {
@@ -53,6 +55,7 @@ export function openEgress(deps: {
   const broker = createBroker({
     resolver,
     ledger,
+    virtualHosts: deps.virtualHosts,
     addressBook: () => ({ exempt, local: localAddresses() }),
     limits: {
       connectionsPerInvocation: config.egressConnections,
@@ -62,6 +65,7 @@ export function openEgress(deps: {
       connectMs: config.egressConnectMs,
       idleMs: config.egressIdleMs,
       totalMs: config.egressTotalMs,
+      depth: config.egressDepth,
     },
     nowMs: deps.nowMs,
   });

@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { CloseReason, Connection, ConnectionSink } from './broker.ts';
 
 /** How long a connection may be silent, and how long it may last. */
@@ -19,7 +19,7 @@ const LINGER_MS = 5_000;
  * Relays bytes between a socket and a sink, and parses none. What the sink cannot take stays in the socket; what the socket cannot take stays with
  * the sink, which is told how much was written.
  */
-export function relay(socket: Socket, sink: ConnectionSink, limits: RelayLimits, events: RelayEvents): Connection {
+export function relay(socket: Duplex, sink: ConnectionSink, limits: RelayLimits, events: RelayEvents): Connection {
   let reason: CloseReason = 'ordinary';
   let closed = false;
   let left = false;
@@ -29,9 +29,10 @@ export function relay(socket: Socket, sink: ConnectionSink, limits: RelayLimits,
     socket.destroy();
   };
   const total = setTimeout(() => finish('timeout'), limits.totalMs);
-  socket.setTimeout(limits.idleMs, () => finish('timeout'));
+  const idle = setTimeout(() => finish('timeout'), limits.idleMs);
   socket.on('data', (chunk: Buffer) => {
     if (left) return;
+    idle.refresh();
     if (events.passed(0, chunk.length)) sink.data(chunk);
     else finish('limit');
   });
@@ -44,6 +45,7 @@ export function relay(socket: Socket, sink: ConnectionSink, limits: RelayLimits,
   socket.on('close', () => {
     closed = true;
     clearTimeout(total);
+    clearTimeout(idle);
     if (!left) sink.closed(reason);
     events.over(reason);
   });
@@ -54,7 +56,9 @@ export function relay(socket: Socket, sink: ConnectionSink, limits: RelayLimits,
       if (closed) return;
       if (!events.passed(chunk.length, 0)) return finish('limit');
       socket.write(chunk, (error) => {
-        if (!error && !left) sink.written(chunk.length);
+        if (error || left) return;
+        idle.refresh();
+        sink.written(chunk.length);
       });
     },
     end: () => {
@@ -71,7 +75,7 @@ export function relay(socket: Socket, sink: ConnectionSink, limits: RelayLimits,
       left = true;
       if (closed) return;
       // What was written still leaves; nothing is read any more.
-      socket.destroySoon();
+      socket.end(() => socket.destroy());
       setTimeout(() => socket.destroy(), LINGER_MS).unref();
     },
   };

@@ -63,6 +63,11 @@ export function mayAllowName(rules: readonly Rule[], name: string, port: number 
   });
 }
 
+/** The rule that allows a virtual host: one that names it. */
+export function ruleForVirtualHost(rules: readonly Rule[], name: string, port: number): Rule | undefined {
+  return rules.find((rule) => rule.kind === 'name' && mayAllowName([rule], name, port));
+}
+
 /** The rule that allows an address. `exempted`: it is not public; `public` does not mean it then. `names`: what it was looked up by. */
 export function ruleForAddress(
   rules: readonly Rule[],

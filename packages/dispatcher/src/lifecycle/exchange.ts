@@ -74,6 +74,10 @@ class Exchange implements ResponseSink {
     return this.#invocation.requestId;
   }
 
+  get depth(): number {
+    return this.#invocation.caller?.depth ?? 0;
+  }
+
   start(pathWithQuery: string, reject: (error: Error) => void): void {
     const { request } = this.#invocation;
     this.#invocation.attempts++;

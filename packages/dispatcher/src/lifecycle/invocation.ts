@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Artifact, Tier } from '../artifacts/artifact.ts';
+import type { InternalCall } from '../egress/virtual-hosts.ts';
 import type { OutcomeCode } from '../outcome/registry.ts';
 import type { EndedWorker } from '../runner/control-messages.ts';
 import type { Done } from '../runner/response-frames.ts';
@@ -9,6 +10,8 @@ export type Invocation = {
   requestId: string;
   request: IncomingMessage;
   response: ServerResponse;
+  /** The call of another function that it is. */
+  caller: InternalCall | undefined;
   functionName: string | undefined;
   artifact: Artifact | undefined;
   /** Where the artifact was found. */
@@ -53,11 +56,13 @@ export function createInvocation(
   response: ServerResponse,
   requestId: string,
   nowMs: number,
+  caller?: InternalCall,
 ): Invocation {
   const invocation: Invocation = {
     requestId,
     request,
     response,
+    caller,
     functionName: undefined,
     artifact: undefined,
     tier: undefined,

@@ -40,6 +40,10 @@ export function createAccessLog(logger: OpenLogger, nowMs: () => number): (invoc
 function seldom(invocation: Invocation): string {
   const { endedWorker, done } = invocation;
   let members = '';
+  if (invocation.caller !== undefined) {
+    const { callerName, callerRequestId, depth } = invocation.caller;
+    members += `,"caller":${JSON.stringify(callerName)},"callerReqId":"${callerRequestId}","depth":${depth}`;
+  }
   if (invocation.stale) members += ',"stale":true';
   if (invocation.loadUs !== undefined) members += `,"loadUs":${invocation.loadUs}`;
   if (invocation.attempts > 1) members += `,"attempts":${invocation.attempts}`;

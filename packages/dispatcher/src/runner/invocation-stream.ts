@@ -8,6 +8,8 @@ import type { Done, ResponseHead } from './response-frames.ts';
 export type ResponseSink = {
   /** Names the request in the ledger of outgoing connections. */
   readonly requestId?: string;
+  /** How many calls of functions by functions have led to it; 0 without. */
+  readonly depth?: number;
   response: (head: ResponseHead) => void;
   body: (chunk: Buffer) => void;
   end: (trailers: RawHeaders) => void;

@@ -244,7 +244,9 @@ export class Lane {
     const stream = invocation % 2 === 0 ? undefined : this.#slots[slotOf(invocation)];
     if (stream?.number !== invocation) return undefined;
     const { sink } = stream;
-    return (stream.caller ??= createCaller(sink.requestId ?? '', (text) => sink.log('stderr', Buffer.from(text))));
+    return (stream.caller ??= createCaller(sink.requestId ?? '', sink.depth ?? 0, (text) =>
+      sink.log('stderr', Buffer.from(text)),
+    ));
   }
 
   #forget(stream: InvocationStream): void {

@@ -16,7 +16,12 @@ const KEEP_ALIVE_MS = 75_000;
  * The HTTP server. Requests below `/invoke/` go straight to `invoke`, everything else through Fastify: its router and its
  * request and reply objects would cost an invocation more than all the rest of its way through the dispatcher.
  */
-export function createServer(deps: { invoke: InvokeHandler; maxRequestHeaderBytes: number }): FastifyInstance {
+export function createServer(deps: {
+  invoke: InvokeHandler;
+  /** The function that a connection leads to, whatever its requests say; `undefined` for one from outside. */
+  functionOf: (socket: Duplex) => string | undefined;
+  maxRequestHeaderBytes: number;
+}): FastifyInstance {
   const fastify = Fastify({
     serverFactory: (handler) =>
       listenForErrors(
@@ -31,6 +36,11 @@ export function createServer(deps: { invoke: InvokeHandler; maxRequestHeaderByte
             noDelay: true,
           },
           (request, response) => {
+            const functionName = deps.functionOf(request.socket);
+            if (functionName !== undefined) {
+              const target = request.url!.startsWith('/') ? request.url! : '/';
+              request.url = `${INVOKE_PREFIX}${functionName}.cwasm${target}`;
+            }
             if (request.url!.startsWith(INVOKE_PREFIX)) deps.invoke(request, response);
             else handler(request, response);
           },

@@ -1,0 +1,52 @@
+import { duplexPair, type Duplex } from 'node:stream';
+
+/** A call of one function by another, by way of a virtual host. */
+export type InternalCall = {
+  /** The function that is called. */
+  functionName: string;
+  callerName: string;
+  /** The request that the caller serves. */
+  callerRequestId: string;
+  /** How many calls lie between a client and this one: 1 for a function that was called by one that a client called. */
+  depth: number;
+};
+
+/** Names below `playa.internal`: functions of this server, without a network. */
+export type VirtualHosts = {
+  /** Opens a connection to a function, on which HTTP is spoken. */
+  connect: (call: InternalCall) => Duplex;
+  /** The call that a connection of the server belongs to; `undefined` for one from outside. */
+  callOf: (socket: Duplex) => InternalCall | undefined;
+};
+
+const DOMAIN = '.playa.internal';
+
+/** The port of virtual hosts. There is no TLS: nothing leaves the process. */
+export const VIRTUAL_PORT = 80;
+
+/**
+ * The function that a name means: `hello.playa.internal` is `hello`, `resize.acme.playa.internal` is `acme/resize`. `undefined` for a name that is
+ * not below `playa.internal`.
+ */
+export function functionOfHost(name: string): string | undefined {
+  if (!name.endsWith(DOMAIN)) return undefined;
+  return name.slice(0, -DOMAIN.length).split('.').toReversed().join('/');
+}
+
+/** Makes virtual hosts. `accept` takes a connection as an HTTP server does. */
+export function createVirtualHosts(accept: (socket: Duplex) => void): VirtualHosts {
+  const calls = new WeakMap<Duplex, InternalCall>();
+  return {
+    connect: (call) => {
+      const [client, server] = duplexPair();
+      calls.set(server, call);
+      // What an end does to the other shows there.
+      client.on('close', () => server.destroy());
+      server.on('error', () => undefined);
+      server.on('close', () => client.destroy());
+      accept(server);
+      return client;
+    },
+    callOf: (socket) => calls.get(socket),
+  };
+}
