@@ -1,17 +1,14 @@
 //! Streams: `POST /` gives the body back as it arrives, `GET /stream?bytes=N` sends N bytes, anything else explains itself.
 
 use wasip2::exports::http::incoming_handler::Guest;
-use wasip2::http::types::{
-    Fields, IncomingRequest, Method, OutgoingBody, OutgoingResponse, ResponseOutparam,
-};
+use wasip2::http::types::{Fields, IncomingRequest, Method, OutgoingBody, OutgoingResponse, ResponseOutparam};
 use wasip2::io::streams::{InputStream, OutputStream, StreamError};
 
 /// How many bytes are moved at once.
 const CHUNK_BYTES: u64 = 65_536;
 /// The most that WASI lets one blocking write carry.
 const WRITE_BYTES: usize = 4_096;
-const USAGE: &str =
-    "POST a body to get it back, or GET /stream?bytes=N for N bytes (at most 1 GiB).\n";
+const USAGE: &str = "POST a body to get it back, or GET /stream?bytes=N for N bytes (at most 1 GiB).\n";
 const MAX_STREAM_BYTES: u64 = 1 << 30;
 
 struct Echo;
@@ -25,16 +22,10 @@ impl Guest for Echo {
         match (request.method(), path) {
             (Method::Post | Method::Put | Method::Patch, _) => echo(request, outparam),
             (Method::Get, "/stream") => match bytes_wanted(query) {
-                Some(bytes) => respond(outparam, 200, "application/octet-stream", |output| {
-                    send(output, bytes)
-                }),
-                None => respond(outparam, 400, "text/plain", |output| {
-                    write(output, USAGE.as_bytes())
-                }),
+                Some(bytes) => respond(outparam, 200, "application/octet-stream", |output| send(output, bytes)),
+                None => respond(outparam, 400, "text/plain", |output| write(output, USAGE.as_bytes())),
             },
-            _ => respond(outparam, 200, "text/plain", |output| {
-                write(output, USAGE.as_bytes())
-            }),
+            _ => respond(outparam, 200, "text/plain", |output| write(output, USAGE.as_bytes())),
         }
     }
 }
@@ -42,10 +33,7 @@ impl Guest for Echo {
 /// Gives the request's body back, with its content type, while it still arrives.
 fn echo(request: IncomingRequest, outparam: ResponseOutparam) {
     let types = request.headers().get("content-type");
-    let content_type = types
-        .first()
-        .and_then(|value| str::from_utf8(value).ok())
-        .unwrap_or("application/octet-stream");
+    let content_type = types.first().and_then(|value| str::from_utf8(value).ok()).unwrap_or("application/octet-stream");
     let Ok(body) = request.consume() else {
         return respond(outparam, 500, "text/plain", |_| Ok(()));
     };
@@ -67,9 +55,7 @@ fn respond(
         .set("content-type", &[content_type.as_bytes().to_vec()])
         .expect("the request's own content type is a valid value");
     let response = OutgoingResponse::new(headers);
-    response
-        .set_status_code(status)
-        .expect("the status is a valid one");
+    response.set_status_code(status).expect("the status is a valid one");
     let body = response.body().expect("the body is taken once");
     ResponseOutparam::set(outparam, Ok(response));
     let output = body.write().expect("the stream is taken once");
@@ -110,11 +96,6 @@ fn write(output: &OutputStream, bytes: &[u8]) -> Result<(), StreamError> {
 
 /// The value of `bytes` in a query, when it is a number within the limit.
 fn bytes_wanted(query: &str) -> Option<u64> {
-    let value = query
-        .split('&')
-        .find_map(|field| field.strip_prefix("bytes="))?;
-    value
-        .parse()
-        .ok()
-        .filter(|bytes| *bytes <= MAX_STREAM_BYTES)
+    let value = query.split('&').find_map(|field| field.strip_prefix("bytes="))?;
+    value.parse().ok().filter(|bytes| *bytes <= MAX_STREAM_BYTES)
 }
