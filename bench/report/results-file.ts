@@ -8,7 +8,7 @@ export type Measurement = {
   scenario: string;
   /** What was measured: function, isolation or peer, connections. */
   params: Record<string, string | number>;
-  unit: 'requests/s' | 'ms';
+  unit: 'requests/s' | 'ms' | 'MB/s' | 'MB';
   samples: number[];
 };
 

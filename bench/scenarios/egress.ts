@@ -1,0 +1,154 @@
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { createServer, request as startRequest, Agent, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { BenchOptions, ScenarioResult } from '../main.ts';
+import { judge, type Requirement } from '../report/requirement.ts';
+import type { Measurement } from '../report/results-file.ts';
+import { formatNumber, formatTable } from '../report/table.ts';
+import { median } from '../statistics.ts';
+import { buildGuest } from '../../test/harness/artifacts.ts';
+import { makeBucket } from '../../test/harness/test-bucket.ts';
+import { startServer, type TestServer } from '../../test/harness/test-server.ts';
+
+const LARGE_BYTES = 500_000_000;
+const CHUNK = Buffer.alloc(256 * 1024, 1);
+const FETCHES = 100;
+/** A brokered stream takes this much of the server's memory at most, however long it is. */
+const MEMORY_MB: Requirement = { floor: 64, aim: 32, better: 'lower' };
+
+/** What a brokered connection costs against a direct one: latency, throughput, memory, and what other functions notice of it. */
+export async function runEgress({ rounds }: BenchOptions): Promise<ScenarioResult> {
+  const upstream = await startUpstream();
+  const url = `http://127.0.0.1:${(upstream.address() as AddressInfo).port}/`;
+  const bucket = makeBucket({ egress: await buildGuest('egress'), probe: await buildGuest('probe') });
+  const server = await startServer(bucket.path, {
+    'egress-allow': '127.0.0.1',
+    'egress-allow-private': '127.0.0.1',
+    'egress-bytes': '4g',
+    'wall-ms': 240_000,
+    'cpu-ms': 240_000,
+  });
+  const samples = {
+    direct: [] as number[],
+    brokered: [] as number[],
+    rate: [] as number[],
+    directRate: [] as number[],
+  };
+  const alone: number[] = [];
+  const beside: number[] = [];
+  let grownMb = 0;
+  try {
+    await server.invoke(`egress/fetch?url=${url}`);
+    for (let round = 0; round < rounds; round++) {
+      samples.direct.push(await directFetches(url));
+      samples.brokered.push(await brokeredFetches(server, url));
+      alone.push(...(await pings(server, async () => undefined)));
+      let startedMs = performance.now();
+      await readDirectly(`${url}large`);
+      samples.directRate.push(LARGE_BYTES / 1000 / (performance.now() - startedMs));
+      const beforeMb = residentMb(server.pid, 'VmRSS');
+      startedMs = performance.now();
+      beside.push(
+        ...(await pings(server, async () => {
+          const { text } = await server.invoke(`egress/fetch?url=${url}large`);
+          if (!text.includes(`bytes: ${LARGE_BYTES}`)) throw new Error(`not all of it came: ${text}`);
+        })),
+      );
+      samples.rate.push(LARGE_BYTES / 1000 / (performance.now() - startedMs));
+      grownMb = Math.max(grownMb, residentMb(server.pid, 'VmHWM') - beforeMb);
+    }
+  } finally {
+    await server.dispose();
+    upstream.close();
+    bucket.remove();
+  }
+  const rows = [
+    ['a fetch on an open connection, direct', `${formatNumber(median(samples.direct) * 1000)} µs`],
+    ['the same from a function, brokered', `${formatNumber(median(samples.brokered) * 1000)} µs`],
+    [`${LARGE_BYTES / 1e6} MB, direct`, `${formatNumber(median(samples.directRate))} MB/s`],
+    ['the same to a function that adds up its bytes', `${formatNumber(median(samples.rate))} MB/s`],
+    ['memory of the server meanwhile, grown by', `${formatNumber(grownMb)} MB (≤ ${MEMORY_MB.floor})`],
+    ['another function, p50 alone / meanwhile', `${formatNumber(median(alone))} / ${formatNumber(median(beside))} ms`],
+  ];
+  const measurements: Measurement[] = [
+    { scenario: 'egress', params: { what: 'fetch, direct' }, unit: 'ms', samples: samples.direct },
+    { scenario: 'egress', params: { what: 'fetch, brokered' }, unit: 'ms', samples: samples.brokered },
+    { scenario: 'egress', params: { what: 'stream, direct' }, unit: 'MB/s', samples: samples.directRate },
+    { scenario: 'egress', params: { what: 'stream, brokered' }, unit: 'MB/s', samples: samples.rate },
+    { scenario: 'egress', params: { what: 'memory' }, unit: 'MB', samples: [grownMb] },
+    { scenario: 'egress', params: { what: 'another function, alone' }, unit: 'ms', samples: alone },
+    { scenario: 'egress', params: { what: 'another function, meanwhile' }, unit: 'ms', samples: beside },
+  ];
+  const floorsHold = judge(grownMb, MEMORY_MB) !== 'below';
+  return { text: formatTable(['egress', 'median'], rows), measurements, floorsHold };
+}
+
+async function startUpstream(): Promise<Server> {
+  const server = createServer((request, response) => {
+    if (request.url !== '/large') return void response.end('hello');
+    let left = LARGE_BYTES;
+    response.setHeader('content-length', left);
+    const write = (): void => {
+      while (left > 0) {
+        const part = left < CHUNK.length ? CHUNK.subarray(0, left) : CHUNK;
+        left -= part.length;
+        if (!response.write(part)) return;
+      }
+      response.end();
+    };
+    response.on('drain', write);
+    write();
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return server;
+}
+
+/** Milliseconds of one fetch, of many on one connection. */
+async function directFetches(url: string): Promise<number> {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  const startedMs = performance.now();
+  for (let index = 0; index < FETCHES; index++) await readDirectly(url, agent);
+  agent.destroy();
+  return (performance.now() - startedMs) / FETCHES;
+}
+
+function readDirectly(url: string, agent?: Agent): Promise<void> {
+  return new Promise((resolve, reject) => {
+    startRequest(url, { ...(agent === undefined ? {} : { agent }) }, (response) => {
+      response.on('end', resolve).on('error', reject).resume();
+    })
+      .on('error', reject)
+      .end();
+  });
+}
+
+/** The same within a function: what an invocation with many takes longer than one with one. */
+async function brokeredFetches(server: TestServer, url: string): Promise<number> {
+  const time = async (times: number): Promise<number> => {
+    const startedMs = performance.now();
+    await server.invoke(`egress/fetch?times=${times}&url=${url}`);
+    return performance.now() - startedMs;
+  };
+  const one = await time(1);
+  return ((await time(FETCHES + 1)) - one) / FETCHES;
+}
+
+/** Milliseconds of requests to another function while `work` goes on, at least twenty. */
+async function pings(server: TestServer, work: () => Promise<void>): Promise<number[]> {
+  const times: number[] = [];
+  let busy = true;
+  const working = work().finally(() => (busy = false));
+  while (busy || times.length < 20) {
+    const startedMs = performance.now();
+    await server.invoke('probe');
+    times.push(performance.now() - startedMs);
+  }
+  await working;
+  return times;
+}
+
+function residentMb(pid: number, field: string): number {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  return Number(new RegExp(`${field}:\\s+(\\d+)`).exec(status)![1]) / 1024;
+}
