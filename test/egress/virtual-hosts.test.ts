@@ -1,6 +1,8 @@
+import { execFileSync } from 'node:child_process';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { buildGuest } from '../harness/artifacts.ts';
 import { readEgressLedger } from '../harness/egress-ledger.ts';
+import { PROJECT } from '../harness/project.ts';
 import { makeBucket, type TestBucket } from '../harness/test-bucket.ts';
 import { startServer, type TestServer } from '../harness/test-server.ts';
 import { waitUntil } from '../harness/wait-until.ts';
@@ -42,6 +44,19 @@ test('a function calls another by its name, and both are in the log', async () =
     readEgressLedger(server.stateFolder).find((entry) => entry.requestId === requestId),
   );
   expect(ledger).toMatchObject({ verdict: 'allowed', rule: 'http://probe.playa.internal', addresses: [] });
+});
+
+test('playa egress prints what a function did, and checks the chain', async () => {
+  const { requestId } = await fetched('front', 'http://probe.playa.internal/');
+  await waitUntil('the connection', () =>
+    readEgressLedger(server.stateFolder).find((entry) => entry.requestId === requestId),
+  );
+  const print = (name: string): string =>
+    execFileSync(PROJECT.playa, ['egress', '--function', name, '--state-dir', server.stateFolder], {
+      encoding: 'utf8',
+    });
+  expect(print('front')).toContain(requestId);
+  expect(print('probe')).toBe('');
 });
 
 test('labels in front of a name are its folders', async () => {

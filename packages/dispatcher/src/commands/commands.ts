@@ -26,4 +26,8 @@ export const BUCKET_COMMANDS: Readonly<Record<string, { summary: string; load: (
     summary: 'Compiles a function anew from its component, or compares.',
     load: async () => (await import('./rebuild.ts')).REBUILD,
   },
+  egress: {
+    summary: 'Prints the ledger of outgoing connections, of one function or of all, and checks its chain.',
+    load: async () => (await import('./egress.ts')).EGRESS,
+  },
 };

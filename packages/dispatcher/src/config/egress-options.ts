@@ -1,4 +1,4 @@
-import { bytes, count, DAY_MS, GIB, milliseconds } from './option-kind.ts';
+import { bytes, count, DAY_MS, GIB, MIB, milliseconds } from './option-kind.ts';
 
 const group = 'Egress';
 
@@ -67,6 +67,12 @@ export const EGRESS_OPTIONS = {
     fallback: () => 4,
     group,
     description: 'How deep functions may call each other by their names below `playa.internal`.',
+  },
+  egressLedgerMaxBytes: {
+    kind: bytes(MIB, Number.MAX_SAFE_INTEGER),
+    fallback: () => GIB,
+    group,
+    description: 'The ledger of connections in the state folder; beyond it the oldest of its files are removed.',
   },
   egressConnectMs: {
     kind: milliseconds(1, DAY_MS),

@@ -1,6 +1,16 @@
 import { createHash } from 'node:crypto';
-import { createWriteStream, mkdirSync, readdirSync, readFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import {
+  closeSync,
+  createWriteStream,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  rmSync,
+  type WriteStream,
+} from 'node:fs';
+import { join } from 'node:path';
 
 /** What is kept of one connection or look-up, whatever became of it. */
 export type LedgerEntry = {
@@ -26,29 +36,72 @@ export type LedgerEntry = {
 export type Ledger = { append: (entry: LedgerEntry) => void; close: () => Promise<void> };
 
 const GENESIS = '0'.repeat(64);
+/** A disk that does not keep up costs lines, not memory; the next one says how many. */
+const MAX_WAITING_BYTES = 8 * 1024 * 1024;
+/** Lines are a few hundred bytes. */
+const TAIL_BYTES = 64 * 1024;
+/** The folder holds so many files of one size. */
+const FILES = 8;
 
 /**
- * Opens a ledger: a file of JSON lines, each with a number, a time, the hash of the line before and its own, so that none can be
- * changed or taken out unseen. A new file for each start; its first line goes on from the last file in the folder.
- * @param path the file; its folder is made
+ * Opens a ledger: files of JSON lines, each with a number, a time, the hash of the line before and its own, so that none can be
+ * changed or taken out unseen. A new file begins with each start and whenever one is full; its first line goes on from the last of the one before.
+ * @param deps.folder where the files are; it is made
+ * @param deps.maxBytes of all files together: the oldest ones are removed, so that nobody can fill the disk with what he is refused
  */
-export function openLedger(path: string, nowMs: () => number, onError: (error: Error) => void): Ledger {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  let previous = lastHash(dirname(path));
+export function openLedger(deps: {
+  folder: string;
+  maxBytes: number;
+  nowMs: () => number;
+  onError: (error: Error) => void;
+}): Ledger {
+  const { folder } = deps;
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const fileBytes = Math.ceil(deps.maxBytes / FILES);
+  let previous = lastHash(folder);
   let sequence = 0;
-  const file = createWriteStream(path, { flags: 'a', mode: 0o600 });
+  let dropped = 0;
   let broken = false;
-  file.on('error', (error) => {
-    if (!broken) onError(error);
-    broken = true;
-  });
+  let files = 0;
+  let writtenBytes = 0;
+  const closing: Promise<void>[] = [];
+
+  const open = (): WriteStream => {
+    const time = new Date(deps.nowMs()).toISOString().replaceAll(':', '');
+    writtenBytes = 0;
+    const path = join(folder, `${time}-${process.pid}-${String(files++).padStart(6, '0')}.jsonl`);
+    // Opened at once, so that it is there when the files are counted.
+    const made = createWriteStream(path, { fd: openSync(path, 'a', 0o600) });
+    made.on('error', (error) => {
+      if (!broken) deps.onError(error);
+      broken = true;
+    });
+    return made;
+  };
+  const end = (ended: WriteStream): Promise<void> =>
+    new Promise((resolve) => (broken ? resolve() : ended.end(() => resolve())));
+  let file = open();
+
   return {
     append: (entry) => {
-      const content = { sequence: ++sequence, time: new Date(nowMs()).toISOString(), ...entry, previous };
+      if (file.writableLength > MAX_WAITING_BYTES) return void dropped++;
+      const time = new Date(deps.nowMs()).toISOString();
+      const lost = dropped === 0 ? {} : { dropped };
+      const content = { sequence: ++sequence, time, ...entry, ...lost, previous };
+      dropped = 0;
       previous = hashOf(JSON.stringify(content));
-      file.write(`${JSON.stringify({ ...content, hash: previous })}\n`);
+      const line = `${JSON.stringify({ ...content, hash: previous })}\n`;
+      if (writtenBytes + line.length > fileBytes && writtenBytes > 0) {
+        closing.push(end(file));
+        file = open();
+        removeOldest(folder, FILES);
+      }
+      writtenBytes += line.length;
+      file.write(line);
     },
-    close: () => new Promise((resolve) => (broken ? resolve() : file.end(() => resolve()))),
+    close: async () => {
+      await Promise.all([...closing, end(file)]);
+    },
   };
 }
 
@@ -79,15 +132,35 @@ function hashOf(text: string): string {
   return createHash('sha256').update(text).digest('hex');
 }
 
+/** The files of a ledger, the oldest first. */
+export function ledgerFiles(folder: string): string[] {
+  const names = readdirSync(folder).filter((name) => name.endsWith('.jsonl'));
+  return names.toSorted().map((name) => join(folder, name));
+}
+
+function removeOldest(folder: string, keep: number): void {
+  for (const path of ledgerFiles(folder).slice(0, -keep)) rmSync(path, { force: true });
+}
+
 function lastHash(folder: string): string {
-  const files = readdirSync(folder).filter((name) => name.endsWith('.jsonl'));
-  const last = files.toSorted().at(-1);
-  if (last === undefined) return GENESIS;
-  const line = readFileSync(`${folder}/${last}`, 'utf8').trimEnd().split('\n').at(-1)!;
+  for (const path of ledgerFiles(folder).toReversed()) {
+    const line = readTail(path).trimEnd().split('\n').at(-1)!;
+    try {
+      return (JSON.parse(line) as { hash: string }).hash;
+    } catch {
+      // Nothing was written, or the last write of a server that was killed is cut: then the line before it, which a check shows.
+    }
+  }
+  return GENESIS;
+}
+
+function readTail(path: string): string {
+  const file = openSync(path, 'r');
   try {
-    return (JSON.parse(line) as { hash: string }).hash;
-  } catch {
-    // The last write of a server that was killed may be cut; the chain begins anew, which a check of the files shows.
-    return GENESIS;
+    const start = Math.max(0, fstatSync(file).size - TAIL_BYTES);
+    const bytes = Buffer.alloc(TAIL_BYTES);
+    return bytes.toString('utf8', 0, readSync(file, bytes, 0, TAIL_BYTES, start));
+  } finally {
+    closeSync(file);
   }
 }

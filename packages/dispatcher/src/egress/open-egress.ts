@@ -48,10 +48,12 @@ export function openEgress(deps: {
   const servers = config.egressResolver === 'system' ? [] : config.egressResolver.split(/[\s,]+/).filter(Boolean);
   const resolver = read('egress-resolver', () => createResolver(servers));
   const roots = config.egressRoots === 'none' ? '' : readRoots(config.egressRoots);
-  const started = new Date().toISOString().replaceAll(':', '');
-  const ledger = openLedger(join(deps.stateRoot, 'egress', `${started}-${process.pid}.jsonl`), Date.now, (error) =>
-    log.error({ err: error }, 'the ledger of outgoing connections cannot be written'),
-  );
+  const ledger = openLedger({
+    folder: join(deps.stateRoot, 'egress'),
+    maxBytes: config.egressLedgerMaxBytes,
+    nowMs: Date.now,
+    onError: (error) => log.error({ err: error }, 'the ledger of outgoing connections cannot be written'),
+  });
   const broker = createBroker({
     resolver,
     ledger,

@@ -1,7 +1,7 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { findBrokenLine, openLedger, type LedgerEntry } from '../../src/egress/ledger.ts';
+import { findBrokenLine, ledgerFiles, openLedger, type LedgerEntry } from '../../src/egress/ledger.ts';
 import { makeTemporaryFolder } from '../../../../test/harness/temporary-folder.ts';
 
 const entry = (host: string): LedgerEntry => ({
@@ -17,19 +17,19 @@ const entry = (host: string): LedgerEntry => ({
   durationMs: 1,
 });
 
+const fail = (error: Error): never => {
+  throw error;
+};
+
 test('each line holds the hash of the one before, over several starts; what is changed or missing is found', async () => {
-  const folder = makeTemporaryFolder('ledger');
-  const fail = (error: Error): never => {
-    throw error;
-  };
-  for (const name of ['1.jsonl', '2.jsonl']) {
-    const ledger = openLedger(join(folder.path, 'egress', name), () => 0, fail);
+  const temporary = makeTemporaryFolder('ledger');
+  const folder = join(temporary.path, 'egress');
+  for (const nowMs of [1, 2]) {
+    const ledger = openLedger({ folder, maxBytes: 1_000_000, nowMs: () => nowMs, onError: fail });
     for (const host of ['a', 'b', 'c']) ledger.append(entry(host));
     await ledger.close();
   }
-  const [first, second] = readdirSync(join(folder.path, 'egress')).map((name) =>
-    readFileSync(join(folder.path, 'egress', name), 'utf8'),
-  );
+  const [first, second] = ledgerFiles(folder).map((path) => readFileSync(path, 'utf8'));
   const last = (JSON.parse(first!.trimEnd().split('\n').at(-1)!) as { hash: string }).hash;
   expect(findBrokenLine(first!)).toBeUndefined();
   expect(findBrokenLine(second!, last)).toBeUndefined();
@@ -37,5 +37,19 @@ test('each line holds the hash of the one before, over several starts; what is c
   expect(findBrokenLine(first!.replace('"host":"b"', '"host":"x"'))).toBe(2);
   const lines = first!.split('\n');
   expect(findBrokenLine([lines[0], lines[2]].join('\n'))).toBe(2);
-  folder.remove();
+  temporary.remove();
+});
+
+test('it takes no more room than it may, and its chain goes on from file to file', async () => {
+  const temporary = makeTemporaryFolder('ledger');
+  const folder = join(temporary.path, 'egress');
+  const ledger = openLedger({ folder, maxBytes: 8_000, nowMs: () => 1, onError: fail });
+  for (let index = 0; index < 100; index++) ledger.append(entry(`host-${index}`));
+  await ledger.close();
+  const texts = ledgerFiles(folder).map((path) => readFileSync(path, 'utf8'));
+  expect(texts.length).toBeLessThanOrEqual(8);
+  expect(texts.join('').length).toBeLessThanOrEqual(8_000);
+  expect(findBrokenLine(texts.join(''))).toBeUndefined();
+  expect(texts.at(-1)).toContain('host-99');
+  temporary.remove();
 });
