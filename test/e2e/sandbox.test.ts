@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { getPriority } from 'node:os';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { buildGuest } from '../harness/artifacts.ts';
 import { readCommandLine, readNamespace, readStatusField, type ProcessEntry } from '../harness/process-tree.ts';
@@ -106,6 +107,11 @@ describe('every process in a sandbox', () => {
       for (const fields of mounts) expect(fields[5]!.split(',')).toContain('ro');
       expect(readdirSync(`/proc/${pid}/root/in`).filter((name) => name !== 'component')).toEqual([]);
     }
+  });
+
+  test('stands back behind the server where processors are short', () => {
+    for (const { pid } of runners) expect([pid, getPriority(pid)]).toEqual([pid, 5]);
+    expect(getPriority(server.pid)).toBe(getPriority());
   });
 
   test('has no environment, and no open file but its sockets and its component', () => {

@@ -159,13 +159,12 @@ export class FunctionRunners {
     if (bound.idleSinceMs() !== undefined) this.#budget.idle();
   }
 
-  /**
-   * Whether another function, which waits for a place, should have this runner's: then a function with many requests in its queue gives
-   * up what it has beyond one runner, and the last one after a while.
-   */
+  /** Whether another function, which waits for a place, should have this runner's: beyond a fair share at once, within a shorter one after a turn. */
   #owes(bound: BoundRunner): boolean {
-    if (!this.#budget.contended()) return false;
-    return this.#bound.length > 1 || this.#nowMs() - bound.boundAtMs >= TURN_MS;
+    const share = this.#budget.share();
+    if (share === Infinity) return false;
+    const own = this.#bound.reduce((count, each) => count + (each.retired ? 0 : 1), 0);
+    return own > Math.max(1, share) || (share === 0 && this.#nowMs() - bound.boundAtMs >= TURN_MS);
   }
 
   #wait(): PendingLease {
@@ -210,7 +209,7 @@ export class FunctionRunners {
     for (const bound of this.#bound) if (!bound.retired) runners++;
     if (runners >= runnersPerFunction) return;
     if (this.#memoryIsShort()) return;
-    if (this.#budget.tryTake(runners === 0)) {
+    if (this.#budget.tryTake(this, runners === 0)) {
       this.#binding++;
       void this.#bind();
     } else if (!this.#awaitsBudget) {
@@ -245,6 +244,7 @@ export class FunctionRunners {
       this.#binding--;
       this.#budget.giveBack(undefined);
       pooled?.runner.fail(error as Error);
+      if (this.empty) this.#budget.leave(this);
       // With other runners alive, who waits is served by them.
       if (this.#bound.length === 0) this.#rejectWaiters(error as Error);
       return;
@@ -263,5 +263,6 @@ export class FunctionRunners {
       if (bound.refusal.reason !== 'internal') this.#refusal = bound.refusal;
       this.#rejectWaiters(error);
     } else if (this.#waiters.length > 0) this.#serveWaiters();
+    if (this.empty) this.#budget.leave(this);
   }
 }

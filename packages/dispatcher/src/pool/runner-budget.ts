@@ -12,7 +12,7 @@ export type RunnerBudget = {
    * Takes a place, ending the runner that has been idle for longest where none is free; `false` when all are busy. The last quarter is kept for
    * functions that have none yet (`first`), so that those who have many cannot lock them out.
    */
-  tryTake: (first: boolean) => boolean;
+  tryTake: (owner: object, first: boolean) => boolean;
   /**
    * Calls back once when a place may be free; the callee tries again and returns whether it still wanted one. First come, first called;
    * who no longer wants a place leaves it to the next.
@@ -26,8 +26,13 @@ export type RunnerBudget = {
   idle: () => void;
   /** Ends the runners that have been idle for longer than that. */
   reap: (idleMs: number) => void;
-  /** Whether somebody waits for a place. */
-  contended: () => boolean;
+  /** The owner has no runner any more and wants none. */
+  leave: (owner: object) => void;
+  /**
+   * What an owner may keep while others wait: `Infinity` while nobody does, else an equal part of the places, and 0 where there are more owners
+   * than places, so that they take turns.
+   */
+  share: () => number;
   /** Places taken. */
   taken: () => number;
 };
@@ -36,6 +41,7 @@ export type RunnerBudget = {
 export function createRunnerBudget(places: number, nowMs: () => number): RunnerBudget {
   const runners = new Set<BudgetedRunner>();
   const waiting: (() => boolean)[] = [];
+  const owners = new Set<object>();
   const reserved = Math.floor(places / 4);
   let taken = 0;
 
@@ -66,7 +72,8 @@ export function createRunnerBudget(places: number, nowMs: () => number): RunnerB
   };
 
   return {
-    tryTake: (first) => {
+    tryTake: (owner, first) => {
+      owners.add(owner);
       const most = first ? places : places - reserved;
       if (taken >= most && (!retireLongestIdle() || taken >= most)) return false;
       taken++;
@@ -87,7 +94,8 @@ export function createRunnerBudget(places: number, nowMs: () => number): RunnerB
         if (idleSince !== undefined && idleSince < limit) runner.retire();
       }
     },
-    contended: () => waiting.length > 0,
+    leave: (owner) => void owners.delete(owner),
+    share: () => (waiting.length === 0 ? Infinity : Math.floor(places / owners.size)),
     taken: () => taken,
   };
 }

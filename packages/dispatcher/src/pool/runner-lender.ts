@@ -74,7 +74,9 @@ export function createRunnerLender(deps: {
     deps.budget.reap(deps.runnerIdleMs);
     const limit = deps.nowMs() - deps.runnerIdleMs;
     for (const [artifact, runners] of functions) {
-      if (runners.empty && runners.lastUsedMs < limit) functions.delete(artifact);
+      if (!runners.empty || runners.lastUsedMs >= limit) continue;
+      functions.delete(artifact);
+      deps.budget.leave(runners);
     }
   }, REAP_INTERVAL_MS);
   reaper.unref();
