@@ -17,7 +17,7 @@ import { ConfigError } from './config/config-error.ts';
 import { parseAddress } from './config/option-value.ts';
 import type { Config } from './config/options.ts';
 import { openEgress } from './egress/open-egress.ts';
-import { inspectSandboxes, WEAK_SANDBOX } from './doctor/sandbox-inspection.ts';
+import { inspectSandboxes, PROCESSES_SEEN, WEAK_SANDBOX } from './doctor/sandbox-inspection.ts';
 import { createVirtualHosts } from './egress/virtual-hosts.ts';
 import { handleRequest, type RequestDeps } from './lifecycle/handle-request.ts';
 import { createInvocation, type Invocation } from './lifecycle/invocation.ts';
@@ -255,7 +255,8 @@ export async function serve(config: Config, logger: OpenLogger): Promise<PlayaSe
 
 /** The self-attack in brief: a layer that is missing ends the start. `playa doctor` does all of it. */
 async function checkSandboxes(): Promise<void> {
-  const missing = (await inspectSandboxes(process.pid)).filter(({ held }) => !held);
+  // Without a pool there is nothing to look at yet.
+  const missing = (await inspectSandboxes(process.pid)).filter(({ held, name }) => !held && name !== PROCESSES_SEEN);
   if (missing.length === 0) return;
   const list = missing.map(({ name, detail }) => `${name} (${detail})`).join(', ');
   throw new ConfigError(`${WEAK_SANDBOX}: ${list}; \`playa doctor\` says more`);

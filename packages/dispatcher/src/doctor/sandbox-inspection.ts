@@ -10,6 +10,9 @@ const SUPERVISOR_FILTERS = 2;
 /** The process that runs the function has one more. */
 const WORKER_FILTERS = 3;
 
+/** The finding that there was something to look at. */
+export const PROCESSES_SEEN = 'processes to look at';
+
 /** What the message says that ends the start of a server whose sandboxes lack a layer. */
 export const WEAK_SANDBOX = 'the sandboxes of this host are weaker than they must be';
 
@@ -42,7 +45,7 @@ function inspect(serverPid: number, runners: readonly Process[]): Finding[] {
 
   findings.push({
     kind: 'sandbox',
-    name: 'processes to look at',
+    name: PROCESSES_SEEN,
     held: runners.length > 0,
     detail: `${runners.length}, of which ${workers.length} run functions`,
   });
