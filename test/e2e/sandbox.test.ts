@@ -9,6 +9,22 @@ import { startServer, type TestServer } from '../harness/test-server.ts';
 const NAMESPACES = ['cgroup', 'ipc', 'mnt', 'net', 'pid', 'user', 'uts'];
 const IS_ROOT = process.getuid!() === 0;
 
+/** The soft and the hard value of each limit of a process, by its name in /proc without the `Max `. */
+function readLimits(pid: number): Map<string, [string, string]> {
+  const lines = readFileSync(`/proc/${pid}/limits`, 'utf8').trim().split('\n').slice(1);
+  return new Map(
+    lines.map((line) => {
+      const [, name, soft, hard] = /^Max (.*?) {2,}(\S+) +(\S+)/.exec(line)!;
+      return [name!, [soft!, hard!]];
+    }),
+  );
+}
+
+/** Workers and their supervisors: those that wait in the pool may be just starting. */
+function serving(): ProcessEntry[] {
+  return runners.filter(({ pid, parent }) => runners.some((other) => other.pid === parent || other.parent === pid));
+}
+
 let bucket: TestBucket;
 let server: TestServer;
 let all: ProcessEntry[];
@@ -37,6 +53,14 @@ afterAll(async () => {
   // After it nothing may be left: `stop` throws otherwise.
   await stop();
   bucket.remove();
+});
+
+test('whether sandboxes have control groups is said, and is no matter of readiness', async () => {
+  const answer = await server.get('/readyz');
+  const { status, checks } = JSON.parse(answer.text) as { status: string; checks: Record<string, unknown>[] };
+  expect([answer.status, status]).toEqual([200, 'ready']);
+  const check = checks.find(({ name }) => name === 'control groups');
+  expect(check).toMatchObject({ ok: true, available: expect.any(Boolean), detail: expect.stringMatching(/./) });
 });
 
 test('there are the dispatcher, its spawner, bubblewraps and runners, and nothing else', () => {
@@ -123,6 +147,35 @@ describe('every process in a sandbox', () => {
         (target) => !/^(socket:|anon_inode:|\/dev\/null)/.test(target) && !/component( \(deleted\))?$/.test(target),
       );
       expect(other).toEqual([]);
+    }
+  });
+
+  test('is behind the filters of bubblewrap and of the runner, a worker behind one more', () => {
+    for (const { pid, parent } of serving()) {
+      const isWorker = runners.some((other) => other.pid === parent);
+      expect([pid, readStatusField(pid, 'Seccomp')]).toEqual([pid, '2']);
+      expect([pid, readStatusField(pid, 'Seccomp_filters')]).toEqual([pid, isWorker ? '4' : '3']);
+    }
+  });
+
+  test('has limits that hold whatever its filters do', () => {
+    for (const { pid, parent } of serving()) {
+      const limits = readLimits(pid);
+      for (const name of ['core file size', 'file size', 'locked memory', 'msgqueue size']) {
+        expect([pid, name, limits.get(name)]).toEqual([pid, name, ['0', '0']]);
+      }
+      expect(Number(limits.get('open files')![1])).toBeLessThanOrEqual(1_100);
+      expect(limits.get('address space')).toEqual(['unlimited', 'unlimited']);
+      if (!runners.some((other) => other.pid === parent)) continue;
+      expect(limits.get('processes')).toEqual(['0', '0']);
+      expect(Number(limits.get('data size')![1])).toBeLessThan(1024 ** 3);
+      expect(limits.get('cpu time')).toEqual(['21', '22']);
+    }
+  });
+
+  test('is the first to go when memory runs out', () => {
+    for (const { pid } of serving()) {
+      expect([pid, readFileSync(`/proc/${pid}/oom_score_adj`, 'utf8').trim()]).toEqual([pid, '1000']);
     }
   });
 

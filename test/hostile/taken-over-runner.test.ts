@@ -101,6 +101,14 @@ describe('a runner that writes what the protocol forbids', () => {
     expect(accepted).toEqual(['end-twice']);
   });
 
+  test('and an account that cannot be true is cut to what can', async () => {
+    const { requestId } = await server.invoke('taken/boast');
+    const account = await server.log.invocation(requestId);
+    expect(account).toMatchObject({ outcome: 'ok', fuel: 20_000_000_000, memoryBytes: 64 * 1024 * 1024 });
+    expect(account['guestUs']).toBeLessThanOrEqual(WALL_MS * 1000 + 1_000_000);
+    expect(account['guestCpuUs']).toBeLessThanOrEqual(11_000_000);
+  });
+
   test('and one that ends is named', async () => {
     const problem = problemOf(await server.invoke('taken/exit'));
     expect(problem).toMatchObject({ status: 502, code: 'runner_crashed' });

@@ -196,6 +196,20 @@ pub fn signal_child(pid: i32, signal: libc::c_int) {
     unsafe { libc::kill(pid, signal) };
 }
 
+/// Lets the heap grow in large steps and shrink never: workers are ended, and what is freed after one request serves the next. Without it a worker
+/// asks the kernel for more, and gives it back, once or several times a request. The processes that are forked inherit it.
+pub fn keep_heap() {
+    const STEP_BYTES: libc::c_int = 1 << 20;
+    const NEVER: libc::c_int = libc::c_int::MAX;
+    // SAFETY: a call on integers. One that the C library refuses changes nothing, which is no harm.
+    unsafe {
+        libc::mallopt(libc::M_TRIM_THRESHOLD, NEVER);
+        libc::mallopt(libc::M_TOP_PAD, STEP_BYTES);
+        // To set the others ends the adaptation of this one, which would have come to about this.
+        libc::mallopt(libc::M_MMAP_THRESHOLD, STEP_BYTES);
+    }
+}
+
 /// This process's own number.
 pub fn own_pid() -> i32 {
     // SAFETY: a system call without arguments.

@@ -81,6 +81,7 @@ impl Supervisor {
         for fd in lanes.iter().chain([&control]) {
             rustix::io::ioctl_fionbio(fd, true)?;
         }
+        process::keep_heap();
         process::prepare_supervisor()?;
         let engine = build_engine(Allocation::OnDemand).map_err(|error| broken(&error))?;
         let linker = build_linker(&engine).map_err(|error| broken(&error))?;

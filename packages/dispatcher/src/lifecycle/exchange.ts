@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Limits } from '../policy/limits.ts';
 import { InvocationError } from '../outcome/invocation-error.ts';
 import type { Lease } from '../pool/function-runners.ts';
+import { ProtocolViolation } from '../runner/frame.ts';
 import type { InvocationStream, ResponseSink } from '../runner/invocation-stream.ts';
 import type { RawHeaders } from '../runner/payload-reader.ts';
 import type { RequestHead } from '../runner/request-frame.ts';
@@ -20,6 +21,10 @@ export type ExchangeDeps = {
 const WALL_GRACE_MS = 150;
 /** What is left to the supervisor to kill the worker before the whole sandbox is killed. */
 const KILL_GRACE_MS = 250;
+/** What a worker may write to the log beside what it is limited to: that there was more. */
+const LOG_NOTICE_BYTES = 1024;
+/** By which an honest worker's account may exceed a limit: it is found to be reached a little later. */
+const ACCOUNT_SLACK_US = 1_000_000;
 /** Methods that may be repeated (RFC 9110 §9.2.2), where there is no body that is gone. */
 const REPEATABLE = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
 
@@ -55,6 +60,7 @@ class Exchange implements ResponseSink {
   /** Why it failed, when that was found on this side. */
   #failure: InvocationError | undefined;
   #settled = false;
+  #logBytes = 0;
 
   constructor(
     deps: ExchangeDeps,
@@ -121,6 +127,8 @@ class Exchange implements ResponseSink {
   }
 
   log(source: 'stdout' | 'stderr', bytes: Buffer): void {
+    this.#logBytes += bytes.length;
+    if (this.#logBytes > this.#limits.logBytes + LOG_NOTICE_BYTES) throw new ProtocolViolation('LOG beyond the limit');
     this.#deps.functionLog(this.#invocation, source, bytes);
   }
 
@@ -129,7 +137,7 @@ class Exchange implements ResponseSink {
   }
 
   done(done: Done): void {
-    this.#invocation.done = done;
+    this.#invocation.done = withinLimits(done, this.#limits);
     this.#invocation.loadUs = this.#lease.bound.takeLoadUs();
     if (this.#settled) return;
     const failure = this.#failure ?? failureOf(done);
@@ -190,6 +198,17 @@ class Exchange implements ResponseSink {
     this.#invocation.underWay = undefined;
     this.#resolve(result);
   }
+}
+
+/** What a worker says of itself, as far as it can be true: nobody's account grows beyond what one invocation may use. */
+function withinLimits(done: Done, { fuel, cpuMs, wallMs, memoryBytes }: Limits): Done {
+  return {
+    ...done,
+    fuel: Math.min(done.fuel, fuel),
+    guestCpuUs: Math.min(done.guestCpuUs, cpuMs * 1000 + ACCOUNT_SLACK_US),
+    wallUs: Math.min(done.wallUs, wallMs * 1000 + ACCOUNT_SLACK_US),
+    peakMemoryBytes: Math.min(done.peakMemoryBytes, memoryBytes),
+  };
 }
 
 function failureOf(done: Done): InvocationError | undefined {

@@ -4,7 +4,7 @@ use super::allowlist::{Allowed, Condition};
 use super::kernel;
 use seccompiler::{
     BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
-    SeccompRule, TargetArch,
+    SeccompRule, TargetArch, sock_filter,
 };
 use std::collections::BTreeMap;
 use std::io;
@@ -54,21 +54,47 @@ fn rule(conditions: &[Condition]) -> Result<SeccompRule, BackendError> {
     SeccompRule::new(all)
 }
 
+/// Puts the calls that are allowed under all circumstances before the others, at one instruction each in place of five: the kernel
+/// translates the program of a worker at every fork, which costs 0.2 µs an instruction.
+fn with_shortcut(always: &[i64], conditional: BpfProgram) -> BpfProgram {
+    // linux/bpf_common.h
+    const JUMP_EQUAL: u16 = 0x15;
+    const JUMP: u16 = 0x05;
+    const RETURN: u16 = 0x06;
+    /// What every program begins with: the processor is compared, and the number loaded.
+    const BEGINNING: usize = 4;
+    let instruction = |code, jt, k| sock_filter { code, jt, jf: 0, k };
+    let mut program = conditional[..BEGINNING].to_vec();
+    for (index, number) in always.iter().enumerate() {
+        // Over those that follow, and over the jump to the conditions. There are far fewer than 255.
+        let distance = u8::try_from(always.len() - index).unwrap_or(u8::MAX);
+        program.push(instruction(JUMP_EQUAL, distance, u32::try_from(*number).unwrap_or(u32::MAX)));
+    }
+    program.push(instruction(JUMP, 0, 1));
+    program.push(instruction(RETURN, 0, SeccompAction::Allow.into()));
+    program.extend_from_slice(&conditional[BEGINNING..]);
+    program
+}
+
 impl Filter {
     /// Allows what is listed; everything else kills the process.
     ///
     /// # Errors
     /// The list is empty or names an argument that no system call has.
     pub fn compile(allowed: &[Allowed], arch: TargetArch) -> Result<Self, BackendError> {
+        let mut always = Vec::new();
         let mut rules = BTreeMap::new();
         for Allowed { call, when } in allowed {
-            if let Some(number) = call.number(arch) {
+            let Some(number) = call.number(arch) else { continue };
+            if when.is_empty() {
+                always.push(number);
+            } else {
                 let when: Result<Vec<_>, _> = when.iter().map(|conditions| rule(conditions)).collect();
                 rules.insert(number, when?);
             }
         }
         let filter = SeccompFilter::new(rules, SeccompAction::KillProcess, SeccompAction::Allow, arch)?;
-        let program: BpfProgram = filter.try_into()?;
+        let program = with_shortcut(&always, filter.try_into()?);
         let pid_at = (0..program.len()).filter(|at| program[*at].k == PID_PLACEHOLDER).collect();
         Ok(Self { program, pid_at })
     }

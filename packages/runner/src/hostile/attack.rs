@@ -181,9 +181,8 @@ fn connect_by(socket: usize, host: [u8; 4], port: u16) -> Result<(), Errno> {
 /// A descriptor of the control socket or of another worker's lane that is still open.
 fn other_lanes(scene: &Scene) -> Result<(), Errno> {
     let others = (3..4 + scene.lanes).filter(|fd| *fd != scene.own_lane);
-    others.fold(Err(libc::EBADF), |found, fd| {
-        found.or_else(|_| call(libc::SYS_fcntl, [fd, libc::F_GETFD as usize]).map(drop))
-    })
+    let is_open = |fd: &usize| call(libc::SYS_fcntl, [*fd, libc::F_GETFD as usize]).is_ok();
+    if others.into_iter().any(|fd| is_open(&fd)) { Ok(()) } else { Err(libc::EBADF) }
 }
 
 /// Forks, with more flags of `clone`. The child ends at once.

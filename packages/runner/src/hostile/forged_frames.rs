@@ -71,6 +71,14 @@ pub const FORGERIES: &[Forgery] = forgeries! {
     "headers-beyond-payload" on Lane => |out, stream| {
         write_frame(out, FrameType::Response, stream, |out| out.extend_from_slice(&[200, 0, 0xff, 0xff]));
     },
+    "log-flood" on Lane => |out, stream| {
+        for _ in 0..40 {
+            write_frame(out, FrameType::Log, stream, |out| {
+                out.push(1);
+                out.resize(out.len() + 65_536, b'x');
+            });
+        }
+    },
     "random-on-control" on Control => |out, stream| noise(out, stream, 100_000),
     "giant-length-on-control" on Control => |out, _| head(out, u32::MAX, FrameType::Worker as u8, 0),
     "hello-twice" on Control => |out, _| control(out, FrameType::Hello, r#"{"protocol":1,"runner":"x","wasmtime":"x","lanes":1}"#),

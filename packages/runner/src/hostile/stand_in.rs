@@ -202,29 +202,33 @@ impl StandIn {
         if name == "exit" {
             process::exit_now(0);
         }
+        // An account that no invocation can have.
+        let used = if name == "boast" { u64::MAX >> 12 } else { 0 };
         let answer = if name.is_empty() {
             let attacks: Vec<_> = ATTACKS.iter().map(|attack| attack.name).collect();
             let forgeries: Vec<_> = FORGERIES.iter().map(|forgery| forgery.name).collect();
             serde_json::json!({ "attacks": attacks, "frames": forgeries })
+        } else if name == "boast" {
+            serde_json::json!({})
         } else if let Some(attack) = ATTACKS.iter().find(|attack| attack.name == name) {
             let (held, detail) = self.attack(lane, attack)?;
             serde_json::json!({ "attack": name, "held": held, "detail": detail })
         } else {
             serde_json::json!({ "attack": name, "held": false, "detail": "there is no such attack" })
         };
-        self.answer(lane, stream, answer.to_string().as_bytes())
+        self.answer(lane, stream, answer.to_string().as_bytes(), used)
     }
 
-    fn answer(&mut self, lane: usize, stream: u32, body: &[u8]) -> io::Result<()> {
+    fn answer(&mut self, lane: usize, stream: u32, body: &[u8], used: u64) -> io::Result<()> {
         let fields: [(&[u8], &[u8]); 1] = [(b"content-type", b"application/json")];
         let worker = self.lanes[lane].worker;
         let done = Done {
             outcome: Outcome::Ok,
             detail: String::new(),
-            fuel: 0,
-            cpu_us: 0,
-            wall_us: 0,
-            peak_memory_bytes: 0,
+            fuel: used,
+            cpu_us: used,
+            wall_us: used,
+            peak_memory_bytes: used,
             worker,
         };
         let mut out = Vec::new();

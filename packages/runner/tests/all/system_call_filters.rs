@@ -139,10 +139,23 @@ fn another_processor_s_calls_and_those_of_the_x32_interface_are_the_end() {
     for (arch, _) in ARCHITECTURES {
         let program = Filter::compile(&allowlist::supervisor(), arch).expect("a filter").program(OwnPid::current());
         assert_eq!(run(&program, 0x4000_0003, 0, [0; 6]), KILL_PROCESS);
-        println!("{arch:?}: {} instructions", program.len());
     }
     let program = Filter::compile(&allowlist::worker(), TargetArch::x86_64).expect("a filter");
     assert_eq!(run(&program.program(OwnPid::current()), 0xc000_003e, 0x4000_0000, [0; 6]), KILL_PROCESS);
+}
+
+#[test]
+fn filters_are_short() {
+    // The kernel translates the worker's one at every fork.
+    for (arch, _) in ARCHITECTURES {
+        for (allowed, most) in
+            [(allowlist::worker(), 250), (allowlist::loaded_supervisor(), 350), (allowlist::supervisor(), 400)]
+        {
+            let length = Filter::compile(&allowed, arch).expect("a filter").program(OwnPid::current()).len();
+            println!("{arch:?}: {} calls, {length} instructions", allowed.len());
+            assert!(length <= most, "{length}");
+        }
+    }
 }
 
 #[test]
