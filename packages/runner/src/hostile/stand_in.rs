@@ -2,7 +2,7 @@
 
 use super::attack::{ATTACKS, Attack, Scene};
 use super::forged_frames::{FORGERIES, Socket};
-use super::hardening::{Hardening, rlimits};
+use super::hardening::{Hardening, kernel, rlimits};
 use super::process::{self, Reaped};
 use super::protocol::control::{
     Command, Ended, Hello, Load, Loaded, PROTOCOL_VERSION, WASMTIME_VERSION, WorkerReport, World, write_control,
@@ -63,7 +63,13 @@ fn run(lanes: usize, hardened: bool) -> io::Result<()> {
         rustix::io::ioctl_fionbio(fd, false)?;
     }
     process::prepare_supervisor()?;
-    let hardening = if hardened { Some(Hardening::supervisor()?) } else { None };
+    let hardening = if hardened {
+        Some(Hardening::supervisor()?)
+    } else {
+        // A filter that only looks like one: the number of filters says nothing of what they deny.
+        kernel::install_filter(&[seccompiler::sock_filter { code: 6, jt: 0, jf: 0, k: libc::SECCOMP_RET_ALLOW }])?;
+        None
+    };
     let lane = |fd| Lane { fd, decoder: Decoder::default(), request: None, worker: 0 };
     let mut stand_in = StandIn {
         control,
