@@ -36,7 +36,7 @@ export async function startRadosgw(bucket: string): Promise<Radosgw> {
   const config = join(folder, 'ceph.conf');
   writeFileSync(config, configuration(folder, fsid, monitorPort, port));
   const command = async (name: string, ...args: string[]): Promise<string> =>
-    (await run(name, args, { env: { PATH: process.env['PATH'], CEPH_CONF: config }, cwd: folder, timeout: 60_000 }))
+    (await run(name, args, { env: { PATH: process.env['PATH'], CEPH_CONF: config }, cwd: folder, timeout: 120_000 }))
       .stdout;
 
   const children: ChildProcess[] = [];

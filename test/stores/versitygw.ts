@@ -8,7 +8,7 @@ import { waitUntil } from '../harness/wait-until.ts';
 import { freePort } from './free-port.ts';
 
 /** Built by set-up, at the version that go.mod pins. */
-const PROGRAM = join(PROJECT.root, 'build/bin/versitygw');
+export const GATEWAY_PROGRAM = join(PROJECT.root, 'build/bin/versitygw');
 
 /** What a running gateway accepts. */
 export const GATEWAY_KEYS = { accessKeyId: 'gateway-access', secretAccessKey: 'gateway-secret-0123456789' };
@@ -30,7 +30,7 @@ export type Gateway = {
 
 /** Why the gateway cannot be had here; undefined where it can. */
 export function gatewayMissing(): string | undefined {
-  return existsSync(PROGRAM) ? undefined : 'npm test builds it where there is Go 1.25 or newer';
+  return existsSync(GATEWAY_PROGRAM) ? undefined : 'npm test builds it where there is Go 1.25 or newer';
 }
 
 /** Starts a gateway with the buckets named, on a port of its own. `flags` come beside those that it always has, or instead. */
@@ -46,7 +46,7 @@ export async function startGateway(
   const start = async (): Promise<void> => {
     const settings = Object.entries({ port: `127.0.0.1:${port}`, region: GATEWAY_REGION, ...flags });
     const args = settings.flatMap(([name, value]) => [`--${name}`, value]);
-    const child = spawn(PROGRAM, [...args, '--quiet', '--keep-alive', 'posix', temporary.path], {
+    const child = spawn(GATEWAY_PROGRAM, [...args, '--quiet', '--keep-alive', 'posix', temporary.path], {
       stdio: ['ignore', 'ignore', 'pipe'],
       env: { ROOT_ACCESS_KEY: GATEWAY_KEYS.accessKeyId, ROOT_SECRET_KEY: GATEWAY_KEYS.secretAccessKey },
     });
