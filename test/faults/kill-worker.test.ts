@@ -95,6 +95,18 @@ test.each(['POST', 'PATCH'])('one lane: a %s is not repeated, and answered with 
   expect((await server.invoke('probe')).status).toBe(200);
 });
 
+test('one lane: the log tells when a worker has asked the kernel for something forbidden', async () => {
+  const answer = server.invoke('probe/announce?text=forbidden&ms=60000', { method: 'POST' });
+  await announced('forbidden');
+  // As the kernel ends a process that its filter does not let pass.
+  for (const entry of processesByKind(server).worker.filter(isAlive)) process.kill(entry.pid, 'SIGSYS');
+  const problem = problemOf(await answer);
+  expect(problem).toMatchObject({ status: 502, code: 'runner_crashed' });
+  const account = await server.log.invocation(problem.requestId);
+  expect(account).toMatchObject({ outcome: 'runner_crashed', workerSignal: 31 });
+  expect(JSON.stringify(account['err'])).toContain('SIGSYS');
+});
+
 test('one lane: a request with a body is not repeated, as its body is gone', async () => {
   const answer = server.invoke('probe/announce?text=with-a-body&ms=60000', { method: 'PUT', body: 'gone' });
   await announced('with-a-body');

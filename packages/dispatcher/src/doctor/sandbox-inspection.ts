@@ -74,9 +74,7 @@ function inspect(serverPid: number, runners: readonly Process[]): Finding[] {
     const writable = mounts.map((line) => line.split(' ')).find((fields) => !fields[5]!.split(',').includes('ro'));
     return writable === undefined ? undefined : `${writable[4]} is writable`;
   });
-  look('no environment', ({ pid }) =>
-    readFileSync(`/proc/${pid}/environ`, 'utf8').replace('PWD=/\0', '') === '' ? undefined : 'there are variables',
-  );
+  look('no environment', ({ pid }) => (environmentOf(pid) === '' ? undefined : 'there are variables'));
   return findings;
 }
 
@@ -94,6 +92,16 @@ function tryLook(runner: Process, fault: (runner: Process) => string | undefined
 function statusOf(pid: number, field: string): string {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
   return new RegExp(`^${field}:[ \\t]*(.*?)[ \\t]*$`, 'm').exec(status)?.[1] ?? '';
+}
+
+/** Empty as well where it is kept from this user: a runner lets nobody without privileges read its memory, which the environment is in. */
+function environmentOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, 'utf8').replace('PWD=/\0', '');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EACCES') return '';
+    throw error;
+  }
 }
 
 function namespaceOf(pid: number, kind: string): string {
