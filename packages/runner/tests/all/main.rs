@@ -14,6 +14,7 @@ mod protocol;
 mod cancellation;
 mod commands;
 mod decoder_fuzz;
+mod egress;
 mod failures;
 mod frame_fixtures;
 mod http;
