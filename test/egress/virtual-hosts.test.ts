@@ -72,6 +72,7 @@ test('without a rule that names it no function is called', async () => {
   expect((await fetched('default', 'http://probe.playa.internal/')).text).toContain('HttpRequestDenied');
   expect((await fetched('front', 'http://default.playa.internal/')).text).toContain('HttpRequestDenied');
   expect((await fetched('front', 'http://probe.playa.internal:8080/')).text).toContain('HttpRequestDenied');
+  expect((await server.invoke('front/resolve?name=probe.playa.internal')).text).toBe('error: PermissionDenied');
 });
 
 test('a function that calls itself comes to an end', async () => {

@@ -148,6 +148,8 @@ export function createBroker(deps: {
     }
     const named = judgeName(policy, host.name, port);
     if (named !== undefined) return named;
+    // Not a name of the network: nobody outside is to be asked for it.
+    if (functionOfHost(host.name) !== undefined) return refused('functions are reached by HTTP only');
     const found = await deps.resolver.lookUp(host.name, signal);
     if ('failure' in found) return found;
     entry.addresses = found.addresses.map(formatAddress);

@@ -56,7 +56,7 @@ export function relay(socket: Duplex, sink: ConnectionSink, limits: RelayLimits,
       if (closed) return;
       if (!events.passed(chunk.length, 0)) return finish('limit');
       socket.write(chunk, (error) => {
-        if (error || left) return;
+        if (error || left || closed) return;
         idle.refresh();
         sink.written(chunk.length);
       });
