@@ -29,6 +29,12 @@ const client = `
   socket.on('data', (data) => { console.log(String(data)); process.exit(); });
 `;
 const { spawn } = await import('node:child_process');
+const fenceSource = new URL('../../packages/dispatcher/src/egress/second-fence.ts', import.meta.url);
+const look = `import(${JSON.stringify(fenceSource.href)}).then(async (module) => console.log(await module.isSecondFenceActive()))`;
+const seen = [[], ['ip', 'netns', 'exec', 'pf']].map((prefix) => {
+  const [command, ...args] = [...prefix, process.execPath, '-e', look];
+  return execFileSync(command, args, { encoding: 'utf8' }).trim();
+});
 const results = {};
 for (const address of [...addresses, '::ffff:169.254.169.254', '10.213.77.1']) {
   const child = spawn('ip', ['netns', 'exec', 'pf', process.execPath, '-e', client, address], {
@@ -41,4 +47,4 @@ for (const address of [...addresses, '::ffff:169.254.169.254', '10.213.77.1']) {
 }
 execFileSync(fence, ['down', 'pf']);
 for (const server of servers) server.close();
-console.log(JSON.stringify({ before, after, results }));
+console.log(JSON.stringify({ before, after, seen, results }));

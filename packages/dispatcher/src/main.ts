@@ -8,6 +8,7 @@ import { loadConfig } from './config/load-config.ts';
 import { examine } from './doctor/doctor.ts';
 import { DOCTOR_PARTS } from './doctor/doctor-parts.ts';
 import { describeFindings } from './doctor/finding.ts';
+import { describeSecondFence, isSecondFenceActive } from './egress/second-fence.ts';
 import { outcomesPage } from './outcome/describe-outcomes.ts';
 import { openLogger } from './observe/logger.ts';
 import { limitsPage } from './policy/describe-limits.ts';
@@ -103,7 +104,9 @@ async function runDoctor(rest: string[]): Promise<number> {
   );
   const findings = await examine(config, { ...DOCTOR_PARTS, wasmtimeVersion: WASMTIME_VERSION });
   const held = findings.every((finding) => finding.held);
-  print(rest.includes('--json') ? `${JSON.stringify({ held, findings }, null, 2)}\n` : describeFindings(findings));
+  const secondFence = await isSecondFenceActive();
+  const text = `${describeFindings(findings)}${describeSecondFence(secondFence)}`;
+  print(rest.includes('--json') ? `${JSON.stringify({ held, secondFence, findings }, null, 2)}\n` : text);
   return held ? EXIT.ok : EXIT.failure;
 }
 
