@@ -96,6 +96,20 @@ describe.runIf(OPENSSL)('HTTPS', () => {
     expect(sessions).toHaveLength(1);
   });
 
+  test('invocations that a process serves side by side share a connection of HTTP/2, large bodies and all', async () => {
+    const sessions: unknown[] = [];
+    const made = createSecureServer(authority.issue('DNS:many.test'), (_, response) =>
+      response.end(Buffer.alloc(300_000, 2)),
+    );
+    made.on('session', (session) => sessions.push(session));
+    const port = await listen(made);
+    const ask = async (): Promise<string> => (await shared.invoke(`egress/fetch?url=https://many.test:${port}/`)).text;
+    expect(await ask()).toContain('bytes: 300000 sum: 600000');
+    const texts = await Promise.all(Array.from({ length: 20 }, ask));
+    for (const text of texts) expect(text).toContain('status: 200 bytes: 300000 sum: 600000');
+    expect(sessions).toHaveLength(1);
+  });
+
   test('an address in a certificate is as good as a name', async () => {
     const port = await listen(createHttpsServer(authority.issue('IP:127.0.0.1'), hello));
     expect(await fetched(`https://127.0.0.1:${port}/`)).toContain('status: 200');

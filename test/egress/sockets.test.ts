@@ -115,6 +115,25 @@ describe('sockets', () => {
     expect(await ask(`egress/many?host=127.0.0.1&port=${port}&count=5`)).toBe('5 open');
   });
 
+  test('when the caller goes away, so does the connection', async () => {
+    const connected = Promise.withResolvers<Socket>();
+    const port = await listen((socket) => {
+      socket.resume();
+      connected.resolve(socket);
+      // It keeps the connection from being idle.
+      const tick = setInterval(() => socket.write('x'), 50);
+      socket.on('close', () => clearInterval(tick));
+    });
+    const caller = new AbortController();
+    const asked = server.invoke(`egress/tcp?host=127.0.0.1&port=${port}`, { signal: caller.signal });
+    const socket = await connected.promise;
+    // An error comes first where it is just being written to.
+    const closed = new Promise((resolve) => socket.once('close', resolve));
+    caller.abort();
+    await expect(asked).rejects.toThrow(/abort/);
+    await closed;
+  });
+
   test('there is no UDP', async () => {
     expect(await ask('egress/udp')).toMatch(/^error: Unsupported/);
     expect(await ask('egress-0-3/udp')).toBe('failed: ErrorCode::NotSupported');
