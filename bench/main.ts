@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { writeResults, type Measurement } from './report/results-file.ts';
 import { PROJECT } from '../test/harness/project.ts';
 import { runEgress } from './scenarios/egress.ts';
+import { runFirstRequest } from './scenarios/first-request.ts';
 import { runHot } from './scenarios/hot.ts';
 import { runLimits } from './scenarios/limits.ts';
 import { runSoak } from './scenarios/soak.ts';
@@ -16,6 +17,7 @@ export type ScenarioResult = { text: string; measurements: Measurement[]; floors
 const SCENARIOS: Record<string, (options: BenchOptions) => Promise<ScenarioResult>> = {
   hot: runHot,
   limits: runLimits,
+  'first-request': runFirstRequest,
   egress: runEgress,
   soak: runSoak,
 };
@@ -25,6 +27,8 @@ const HELP = `Usage: npm run bench -- [SCENARIO…] [OPTIONS]
 Scenarios, all where none is named:
   hot      a small and a JavaScript function that are in use, in the three isolations, against wasmtime serve
   limits   how late a function is stopped that runs for too long
+  first-request
+           the first request of a function by the tier that has it: bucket, disk, memory
   egress   what a brokered connection costs against a direct one, and 500 MB through one
   soak     honest functions beside hostile ones, and what is left of it all
 

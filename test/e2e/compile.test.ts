@@ -170,6 +170,6 @@ test('callers wait as long as they may, then are asked to come again', async () 
 test('a stop while it compiles leaves nothing behind', async () => {
   putSource('probe', PROBE);
   await start({ 'bucket-wait-ms': '20ms' });
-  await untilItCompiles();
+  expect((await untilItCompiles()).status).toBe(503);
   await server.stop();
 });

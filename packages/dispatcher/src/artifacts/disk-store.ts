@@ -56,7 +56,7 @@ const BLOB = /^[0-9a-f]{64}-[0-9a-f]{16}-[0-9a-f]{16}\.cwasm$/;
 
 /**
  * Opens the store in a folder, which several servers may share. A file is named by the SHA-256 of its native code, by the engine's fingerprint
- * and by its manifest; it is written beside, flushed and renamed, so that a name never stands for half a file. Runners hold links of their own, so
+ * and by its manifest; it is written beside and renamed, so that a name never stands for half a file. Runners hold links of their own, so
  * a file can be removed at any time.
  */
 export async function openDiskStore(deps: {

@@ -4,16 +4,18 @@ import { dirname } from 'node:path';
 import { asDiskError } from './disk-error.ts';
 
 /** What a write has come to; tests end the process at each of them. */
-export type WriteStep = 'opened' | 'partly_written' | 'written' | 'synced' | 'verified' | 'renamed' | 'recorded';
+export type WriteStep = 'opened' | 'partly_written' | 'written' | 'verified' | 'renamed' | 'recorded';
 
 /** Told of every step of a write. */
 export type AtStep = (step: WriteStep) => void;
 
 /** Readable for the sandbox's user, writable for nobody: it will be mapped as code. */
 const MODE = 0o444;
+/** Pieces come as the network has them; each write is a way to another thread and back. */
+const WRITE_BYTES = 512 * 1024;
 
 /**
- * Writes content to a new file and flushes it to the disk; the file is removed again when anything fails.
+ * Writes content to a new file; it is removed again when anything fails.
  * @param hashedBytes the digest is taken of so many bytes from the start
  * @returns the digest as hex, and the length
  * @throws {DiskError} for the disk; errors of the content as they are
@@ -27,21 +29,36 @@ export async function writeIncoming(
   const file = await open(path, 'wx', 0o600).catch(failWrite);
   const hash = createHash('sha256');
   let bytes = 0;
+  let batch: Buffer[] = [];
+  let batchBytes = 0;
+  let writing: Promise<void> = Promise.resolve();
+  /** Writes what has come, while the next is read and hashed. */
+  const writeBatch = async (): Promise<void> => {
+    await writing;
+    writing = file.writeFile(Buffer.concat(batch)).catch(failWrite);
+    // Whoever awaits it gets the error; until then nobody may be waiting.
+    writing.catch(() => undefined);
+    batch = [];
+    batchBytes = 0;
+  };
   try {
     atStep('opened');
     for await (const chunk of content) {
       if (bytes < hashedBytes) hash.update(chunk.subarray(0, hashedBytes - bytes));
-      await file.writeFile(chunk).catch(failWrite);
       bytes += chunk.length;
+      batch.push(chunk);
+      batchBytes += chunk.length;
+      if (batchBytes >= WRITE_BYTES) await writeBatch();
       atStep('partly_written');
     }
+    await writeBatch();
+    await writing;
     atStep('written');
     // A umask must not take the right to read from the sandbox's user.
     await file.chmod(MODE).catch(failWrite);
-    await file.sync().catch(failWrite);
-    atStep('synced');
     return { sha256: hash.digest('hex'), bytes };
   } catch (error) {
+    await writing.catch(() => undefined);
     await rm(path, { force: true }).catch(() => undefined);
     throw error;
   } finally {
@@ -49,11 +66,15 @@ export async function writeIncoming(
   }
 }
 
-/** Gives a flushed file its final name, in the place of any that has it, and flushes the name. @throws {DiskError} */
+/**
+ * Gives a file its final name, in the place of any that has it. It is flushed to the disk behind that: what the machine's own crash leaves under the name
+ * is hashed before its first use in a process, so nobody has to wait for the disk.
+ * @throws {DiskError}
+ */
 export async function publishIncoming(path: string, final: string): Promise<void> {
   try {
     await rename(path, final);
-    await syncFolder(dirname(final));
+    void flush(final);
   } catch (error) {
     throw asDiskError(error, 'an artifact cannot be kept in the state folder');
   }
@@ -63,11 +84,13 @@ function failWrite(error: unknown): never {
   throw asDiskError(error, 'an artifact cannot be written to the state folder');
 }
 
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r');
+async function flush(path: string): Promise<void> {
   try {
-    await handle.sync();
-  } finally {
-    await handle.close();
+    for (const each of [path, dirname(path)]) {
+      const handle = await open(each, 'r');
+      await handle.sync().finally(() => handle.close());
+    }
+  } catch {
+    // Evicted meanwhile, or a disk that fails: the next process that hashes it finds out.
   }
 }

@@ -73,7 +73,6 @@ export async function openNameRecords(deps: {
         await writeFile(temporary, JSON.stringify({ bucket: deps.bucket, key, object, etag, blob, policy }), {
           flag: 'wx',
           mode: 0o600,
-          flush: true,
         });
         await utimes(temporary, now, now);
         deps.atRecorded?.();

@@ -22,6 +22,8 @@ import type { AcceptTrailer } from './verify-file.ts';
 /** A bucket on this machine is asked for every change; without a word from its watch, which can lose events, after this. */
 const WATCHED_REVALIDATE_MS = 1_000;
 const TRUST_INTERVAL_MS = 2_000;
+/** One admission asks for it several times. */
+const TRUST_MEMORY_MS = 100;
 
 /** Puts the tiers together: memory, disk, bucket. */
 export async function openArtifacts(deps: {
@@ -47,7 +49,7 @@ export async function openArtifacts(deps: {
   const compilerPath = config.compiler === 'none' ? undefined : findProgram(config.compiler, process.env['PATH']);
   // Its own key: what this server compiled is trusted here and nowhere else.
   const own = compilerPath === undefined ? undefined : await openSigningKey(join(state.root, 'compile-key'));
-  const load = async () => alsoTrust(await loadTrust(config.keys), own);
+  const load = remembered(async () => alsoTrust(await loadTrust(config.keys), own), TRUST_MEMORY_MS, deps.nowMs);
   const accept: AcceptTrailer = async (trailer) => {
     const manifest = verifyTrailer(trailer, await load(), Date.now());
     checkEngine(manifest, engine);
@@ -103,6 +105,22 @@ export async function openArtifacts(deps: {
       compiler.close();
       disk.close();
     },
+  };
+}
+
+/** Reads once for all who ask within a time. What failed is not remembered. */
+function remembered<T>(read: () => Promise<T>, forMs: number, nowMs: () => number): () => Promise<T> {
+  let value: Promise<T> | undefined;
+  let atMs = -Infinity;
+  return () => {
+    if (value !== undefined && nowMs() - atMs < forMs) return value;
+    const mine = read();
+    value = mine;
+    atMs = nowMs();
+    mine.catch(() => {
+      if (value === mine) value = undefined;
+    });
+    return mine;
   };
 }
 
