@@ -12,6 +12,10 @@ import { startServer, type TestServer } from '../harness/test-server.ts';
 const SOURCE = `export default {
   async fetch(request) {
     const url = new URL(request.url).searchParams.get('url');
+    if (url.endsWith('/moved')) {
+      const answer = await fetch(url);
+      return new Response(answer.status + ' ' + answer.headers.get('location'));
+    }
     try {
       const answers = await Promise.all([1, 2, 3, 4].map((n) => fetch(url + n, { method: 'POST', body: 'number ' + n })));
       const texts = await Promise.all(answers.map((answer) => answer.text()));
@@ -34,6 +38,7 @@ beforeAll(async () => {
   bucket = makeBucket({ gather: await buildFunction(file) });
   let waiting: (() => void)[] = [];
   upstream = createServer((request, response) => {
+    if (request.url === '/moved') return void response.writeHead(302, { location: 'http://169.254.169.254/' }).end();
     let body = '';
     request.on('data', (chunk: Buffer) => (body += chunk.toString()));
     request.on('end', () => {
@@ -59,6 +64,12 @@ test('fetch() of a JavaScript function reaches what it may, several at once', as
   const { port } = upstream.address() as AddressInfo;
   const answer = await server.invoke(`gather?url=${encodeURIComponent(`http://127.0.0.1:${port}/`)}`);
   expect(JSON.parse(answer.text)).toEqual([1, 2, 3, 4].map((n) => `/${n} got number ${n}`));
+});
+
+test('a redirect is for the function to follow', async () => {
+  const { port } = upstream.address() as AddressInfo;
+  const answer = await server.invoke(`gather?url=${encodeURIComponent(`http://127.0.0.1:${port}/moved`)}`);
+  expect(answer.text).toBe('302 http://169.254.169.254/');
 });
 
 test('what it may not reach is an error that it can catch', async () => {
