@@ -2,30 +2,12 @@ import { execFile, execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
+import { networkNamespacesMissing } from '../harness/network-namespace.ts';
 import { PROJECT } from '../harness/project.ts';
 
 const NAME = `playa-test-${process.pid}`;
 
-/** Why the fence cannot be raised here; `undefined` where it can. */
-function missing(): string | undefined {
-  if (process.getuid!() !== 0) return 'only root makes network namespaces';
-  try {
-    execFileSync('nft', ['--version'], { stdio: 'ignore' });
-    execFileSync('ip', ['netns', 'add', NAME], { stdio: 'ignore' });
-    execFileSync('ip', ['netns', 'exec', NAME, 'nft', 'list', 'ruleset'], { stdio: 'ignore' });
-  } catch {
-    return 'ip netns or nft does not work here';
-  } finally {
-    try {
-      execFileSync('ip', ['netns', 'delete', NAME], { stdio: 'ignore' });
-    } catch {
-      // It was not made.
-    }
-  }
-  return undefined;
-}
-
-const reason = missing();
+const reason = networkNamespacesMissing(['nft']);
 if (reason !== undefined) console.log(`skipped: ${reason}`);
 
 test.runIf(reason === undefined)('behind the second fence metadata and neighbours are out of reach', async () => {
