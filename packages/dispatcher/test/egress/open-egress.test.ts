@@ -25,7 +25,7 @@ const open = (...flags: string[]): ReturnType<typeof openEgress> =>
 
 test.each([
   ['--egress-allow', 'ftp://a.example', /egress-allow: "ftp:\/\/a.example" is not a rule/],
-  ['--egress-allow', 'public,10.0.0.1\/8', /egress-allow: /],
+  ['--egress-allow', 'public,10.0.0.1/8', /egress-allow: /],
   ['--cap-egress-allow', 'a..b', /cap-egress-allow: "a..b" is not a rule/],
   ['--egress-allow-private', '10.0.0.1/8', /egress-allow-private: "10.0.0.1\/8" is neither/],
   ['--egress-allow-private', 'db.internal', /egress-allow-private: "db.internal" is neither/],
