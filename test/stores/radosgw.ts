@@ -40,11 +40,13 @@ export async function startRadosgw(bucket: string): Promise<Radosgw> {
       .stdout;
 
   const children: ChildProcess[] = [];
-  const daemon = (name: string, ...args: string[]): void => {
+  const daemon = (name: string, ...args: string[]): ChildProcess => {
     const output = openSync(join(folder, `${name}.log`), 'w');
     const stdio = ['ignore', output, output] as const;
-    children.push(spawn(name, [...args, '-c', config, '-f'], { stdio: [...stdio], cwd: folder }));
+    const child = spawn(name, [...args, '-c', config, '-f'], { stdio: [...stdio], cwd: folder });
+    children.push(child);
     closeSync(output);
+    return child;
   };
   const stop = async (): Promise<void> => {
     for (const child of children.toReversed()) {
@@ -64,7 +66,13 @@ export async function startRadosgw(bucket: string): Promise<Radosgw> {
     await command('ceph', '--connect-timeout', '50', 'osd', 'new', osd);
     await command('ceph-osd', '-i', '0', '--mkfs', '--osd-uuid', osd, '-c', config);
     await command('ceph', 'osd', 'crush', 'add', 'osd.0', '1', 'root=default', 'host=localhost');
-    daemon('ceph-osd', '-i', '0');
+    let store = daemon('ceph-osd', '-i', '0');
+    await waitUntil('the store is up', async () => {
+      // Now and then the monitor, itself just started, tells the store that it belongs to another cluster ("wrong fsid"), and it ends.
+      if (store.exitCode !== null) store = daemon('ceph-osd', '-i', '0');
+      const { num_up_osds: up } = JSON.parse(await command('ceph', 'osd', 'stat', '-f', 'json')) as StoreCount;
+      return up === 1 || undefined;
+    });
     const { accessKeyId, secretAccessKey } = RADOSGW_KEYS;
     const keys = [`--access-key=${accessKeyId}`, `--secret-key=${secretAccessKey}`];
     await command('radosgw-admin', 'user', 'create', '--uid=test', '--display-name=test', ...keys);
@@ -78,6 +86,8 @@ export async function startRadosgw(bucket: string): Promise<Radosgw> {
     throw error;
   }
 }
+
+type StoreCount = { num_up_osds: number };
 
 function configuration(folder: string, fsid: string, monitorPort: number, port: number): string {
   return Object.entries({
