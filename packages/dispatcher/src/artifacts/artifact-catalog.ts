@@ -51,6 +51,7 @@ const STALE_WAIT_MS = 1_000;
 /** Names that the bucket does not have. They have a place of their own: callers can think of any number. */
 const MAX_MISSING = 10_000;
 const BUSY_RETRY_AFTER_S = 5;
+const FOLLOWED_REVALIDATE_MS = 10 * 60_000;
 
 /** A catalogue over a bucket. `onRetired` is told when a version was replaced or removed. */
 export function createArtifactCatalog(deps: {
@@ -65,6 +66,8 @@ export function createArtifactCatalog(deps: {
   maxBytes: number;
   grant: GrantPolicy;
   isCompiling: (name: string) => boolean;
+  /** Whether whoever follows the bucket's changes would have said so if what was checked then had changed. */
+  isFollowed: (checkedAtMs: number) => boolean;
   onRetired: (artifact: Artifact) => void;
   nowMs: () => number;
   random: () => number;
@@ -204,6 +207,10 @@ export function createArtifactCatalog(deps: {
     return known.stale;
   };
 
+  /** What is put into the bucket without a word in its journal is seen after a while nonetheless. */
+  const isFollowed = ({ checkedAtMs }: CatalogEntry, now: number): boolean =>
+    now - checkedAtMs < FOLLOWED_REVALIDATE_MS && deps.isFollowed(checkedAtMs);
+
   const refreshOnce = (name: string): Promise<Resolution> => {
     let pending = refreshing.get(name);
     if (pending === undefined) {
@@ -242,7 +249,7 @@ export function createArtifactCatalog(deps: {
         }
         return wait(name, undefined);
       }
-      if (!entry.changed && now < entry.dueAtMs) return answerOf(entry);
+      if (!entry.changed && (now < entry.dueAtMs || isFollowed(entry, now))) return answerOf(entry);
       if (entry.stale !== undefined) {
         const failing = now < entry.retryAtMs && now - entry.checkedAtMs < freshness.maxStaleMs;
         if (failing) return entry.stale;

@@ -11,6 +11,7 @@ import { createRefusingCompiler } from './compile/refusing-compiler.ts';
 import { createSourceCompiler, type SourceCompiler } from './compile/source-compiler.ts';
 import { createArtifactCatalog, type ArtifactCatalog, type Freshness } from './artifact-catalog.ts';
 import type { Artifact } from './artifact.ts';
+import { followChanges } from './change-follower.ts';
 import type { GrantPolicy } from './catalog-entry.ts';
 import { openDiskStore } from './disk-store.ts';
 import { checkEngine, type HostEngine } from './engine-check.ts';
@@ -85,11 +86,23 @@ export async function openArtifacts(deps: {
     maxBytes: config.maxFunctionsBytes,
     grant: deps.grant,
     isCompiling: (name) => compiler.busyWith(name),
+    isFollowed: (checkedAtMs) => follower?.covers(checkedAtMs) ?? false,
     onRetired: deps.onRetired,
     nowMs: deps.nowMs,
     random: Math.random,
     log,
   });
+  const follower =
+    config.bucketChanges === 'journal' && bucket.watch === undefined
+      ? followChanges({
+          bucket,
+          intervalMs: config.revalidateMs,
+          onChange: (name) => catalog.invalidate(name),
+          nowMs: deps.nowMs,
+          random: Math.random,
+          log,
+        })
+      : undefined;
   const trustWatch = watchTrust({
     load,
     intervalMs: TRUST_INTERVAL_MS,
@@ -101,6 +114,7 @@ export async function openArtifacts(deps: {
     ...catalog,
     close: () => {
       trustWatch.close();
+      follower?.close();
       catalog.close();
       compiler.close();
       disk.close();

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { encodeJournal, JOURNAL_KEY, MAX_JOURNAL_BYTES, parseJournal, withChange } from '@playa/common/change-journal';
 import {
   encodePointer,
   isPointer,
@@ -40,7 +41,7 @@ export type FunctionBucket = {
   list: () => AsyncIterable<{ name: string; kind: 'artifact' | 'source' }>;
 };
 
-const ATTEMPTS = 8;
+const ATTEMPTS = 20;
 const REMOVED_PREFIX = '.playa/removed/';
 const MAX_ARTIFACT_BYTES = 4 * 1024 ** 3;
 
@@ -87,6 +88,16 @@ export function openFunctionBucket(store: ObjectStore): FunctionBucket {
     return found && { etag: found.etag, pointer: found.pointer ?? (await adopt(found)) };
   };
 
+  /** Tells servers that follow the journal. */
+  const note = (name: string): Promise<void> =>
+    swap(JOURNAL_KEY, async () => {
+      const object = await store.get(JOURNAL_KEY);
+      const found = object === undefined || object === 'not_modified' ? undefined : object;
+      const journal = found && parseJournal(await readBody(found.body, MAX_JOURNAL_BYTES));
+      const condition = found === undefined ? { ifNoneMatch: '*' as const } : { ifMatch: found.etag };
+      await store.put(JOURNAL_KEY, encodeJournal(withChange(journal, name)), condition);
+    });
+
   return {
     read,
     readRemoved: async (name) => (await readPointer(`${REMOVED_PREFIX}${name}.json`))?.pointer,
@@ -101,6 +112,9 @@ export function openFunctionBucket(store: ObjectStore): FunctionBucket {
           await store.put(keyOf(name), encodePointer(after), { ...condition, contentType: 'application/json' });
         }
         return { before: before?.pointer, after };
+      }).then(async (change) => {
+        if (change.after !== undefined) await note(name);
+        return change;
       }),
     remove: (name) =>
       swap(name, async () => {
@@ -108,7 +122,7 @@ export function openFunctionBucket(store: ObjectStore): FunctionBucket {
         if (before === undefined) throw new CommandError('not_found', `there is no function ${name} in the bucket`);
         await store.put(`${REMOVED_PREFIX}${name}.json`, encodePointer(before.pointer));
         await store.delete(keyOf(name), { ifMatch: before.etag });
-      }),
+      }).then(() => note(name)),
     list: async function* () {
       let last: { name: string; kind: 'artifact' | 'source' } | undefined;
       for await (const { key } of store.list('')) {

@@ -38,6 +38,13 @@ export const ARTIFACT_OPTIONS = {
     description:
       'How long what a remote bucket had is served before it is asked again, behind the requests. A folder is watched instead.',
   },
+  bucketChanges: {
+    kind: { type: 'choice', choices: ['ask', 'journal'] },
+    fallback: () => 'ask',
+    group,
+    description:
+      'How changes of a remote bucket are seen: `ask` for each function that is in use, or look at the one `journal` that `playa deploy` keeps.',
+  },
   maxStaleMs: {
     kind: milliseconds(0, 365 * DAY_MS),
     fallback: () => DAY_MS,

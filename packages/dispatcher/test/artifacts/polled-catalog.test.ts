@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { zstdCompressSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createFolderObjectStore } from '@playa/common/folder-object-store';
+import { encodeJournal, JOURNAL_KEY } from '@playa/common/change-journal';
 import { encodePointer, versionKey } from '@playa/common/function-pointer';
 import { openSigningKey, type SigningKey } from '@playa/common/key-store';
 import type { ArtifactCatalog } from '../../src/artifacts/artifact-catalog.ts';
@@ -21,7 +22,7 @@ let retired: Artifact[];
 let nowMs: number;
 
 const REVALIDATE_MS = 5_000;
-const FLAGS = ['--revalidate-ms', String(REVALIDATE_MS), '--max-stale-ms', '1h', '--bucket-wait-ms', '400'];
+const FLAGS = ['--max-stale-ms', '1h', '--bucket-wait-ms', '400'];
 
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'playa-polled-'));
@@ -40,9 +41,9 @@ afterEach(() => {
 });
 
 /** The tiers of a server that starts now. */
-const open = (flags: string[] = []): Promise<ArtifactCatalog> =>
+const open = (flags: string[] = [], revalidateMs = REVALIDATE_MS): Promise<ArtifactCatalog> =>
   openTestArtifacts(folder, bucket, {
-    flags: [...FLAGS, ...flags],
+    flags: [...FLAGS, '--revalidate-ms', String(revalidateMs), ...flags],
     nowMs: () => nowMs,
     onRetired: (one) => retired.push(one),
   });
@@ -244,5 +245,52 @@ describe('pointers', () => {
       code: 'artifact_refused',
       message: expect.stringMatching(message),
     });
+  });
+});
+
+describe('a server that follows the journal', () => {
+  const note = (serial: number, ...names: string[]): void =>
+    put(JOURNAL_KEY, encodeJournal({ format: 1, serial, names }));
+  /** Lets it look at the journal, and no longer: its timer runs by the machine's clock. */
+  const looked = (): Promise<void> => expect.poll(() => bucket.takeReads().includes(JOURNAL_KEY)).toBe(true);
+  const follow = async (): Promise<void> => {
+    catalog.close();
+    bucket.takeReads();
+    catalog = await open(['--bucket-changes', 'journal'], 100);
+    await looked();
+    await looked();
+  };
+
+  test('asks for nothing but the journal, and for what it names', async () => {
+    note(7, 'other');
+    await follow();
+    put('f.cwasm', makeArtifact('one', key));
+    put('g.cwasm', makeArtifact('g', key));
+    expect([await code('f'), await code('g')]).toEqual(['one', 'g']);
+    bucket.takeReads();
+    nowMs += 60_000;
+    expect([await code('f'), await code('g')]).toEqual(['one', 'g']);
+    expect(bucket.takeReads().filter((read) => read !== JOURNAL_KEY)).toEqual([]);
+    put('f.cwasm', makeArtifact('two', key));
+    note(8, 'f', 'other');
+    await expect.poll(() => code('f')).toBe('two');
+    expect(bucket.takeReads().filter((read) => read.startsWith('g'))).toEqual([]);
+  });
+
+  test('asks for everything where it cannot tell, and one by one without a journal', async () => {
+    await follow();
+    put('f.cwasm', makeArtifact('one', key));
+    expect(await code('f')).toBe('one');
+    put('f.cwasm', makeArtifact('two', key));
+    nowMs += 10_000;
+    expect(await code('f')).toBe('two');
+    note(1, 'x');
+    await looked();
+    await looked();
+    catalog.invalidate();
+    expect(await code('f')).toBe('two');
+    put('f.cwasm', makeArtifact('three', key));
+    note(1000, 'x', 'y');
+    await expect.poll(() => code('f')).toBe('three');
   });
 });
