@@ -4,6 +4,7 @@
  */
 import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
+import { setPriority } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { BuildError } from '@playa/build-cwasm/build-error';
@@ -13,11 +14,16 @@ import { detectWorld } from '@playa/build-cwasm/component/world';
 import type { CompileRequest, CompileResult } from './compile-messages.ts';
 import { runInSandbox, type SandboxedExit } from './compile-sandbox.ts';
 
+/** On the scale of nice(1). */
+const PRIORITY = 10;
 const VERSION_TIMEOUT_MS = 10_000;
 /** How bubblewrap begins its complaints: then it is not the compiler that failed. */
 const BUBBLEWRAP_FAILED = /^(?:bwrap|sh|\/bin\/sh): /m;
 /** Rust's words for memory that is not there. */
 const OUT_OF_MEMORY = /memory allocation|out of memory|Cannot allocate memory|os error 12/i;
+
+// What serves goes first where processors are short; the sandbox inherits it.
+setPriority(PRIORITY);
 
 process.once('message', (request: CompileRequest) => {
   void compile(request)
