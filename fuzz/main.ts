@@ -7,11 +7,19 @@ import type { FuzzTarget } from './fuzz-target.ts';
 import { runTarget } from './run-target.ts';
 import { ARTIFACT_TRAILER } from './targets/artifact-trailer.ts';
 import { CONTROL_MESSAGES } from './targets/control-messages.ts';
+import { EGRESS_HOST } from './targets/egress-host.ts';
 import { LANE_FRAMES } from './targets/lane-frames.ts';
 import { POLICY_FILE } from './targets/policy-file.ts';
 import { REQUEST_TARGET } from './targets/request-target.ts';
 
-const TARGETS: readonly FuzzTarget[] = [LANE_FRAMES, CONTROL_MESSAGES, ARTIFACT_TRAILER, POLICY_FILE, REQUEST_TARGET];
+const TARGETS: readonly FuzzTarget[] = [
+  LANE_FRAMES,
+  CONTROL_MESSAGES,
+  ARTIFACT_TRAILER,
+  POLICY_FILE,
+  REQUEST_TARGET,
+  EGRESS_HOST,
+];
 const HELP = `Usage: npm run fuzz -- [OPTIONS]
 
 Changes inputs at random and keeps those that reach new code, for each of:
