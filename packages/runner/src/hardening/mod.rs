@@ -13,7 +13,7 @@ use std::io;
 
 /// What a process of this runner may still do, in the order in which it is given up.
 pub struct Hardening {
-    arch: TargetArch,
+    sealed: Filter,
     worker: Filter,
 }
 
@@ -23,7 +23,7 @@ fn invalid(error: impl std::fmt::Display) -> io::Error {
 
 impl Hardening {
     /// Takes from the supervisor, and from every process that it will fork, what none of them needs after the engine is built. Compiles
-    /// the filter of the workers, so that a fork only has to install it.
+    /// the filters of what comes later, so that they only have to be installed.
     ///
     /// # Errors
     /// The kernel has no seccomp, or refuses a limit.
@@ -34,8 +34,10 @@ impl Hardening {
         kernel::forbid_new_privileges()?;
         let supervisor = Filter::compile(&allowlist::supervisor(), arch).map_err(invalid)?;
         supervisor.install(OwnPid::current())?;
+        // Here, while nobody waits: what follows is on the way of a request.
+        let sealed = Filter::compile(&allowlist::loaded_supervisor(), arch).map_err(invalid)?;
         let worker = Filter::compile(&allowlist::worker(), arch).map_err(invalid)?;
-        Ok(Self { arch, worker })
+        Ok(Self { sealed, worker })
     }
 
     /// The component is loaded: no file is opened and no memory becomes executable from here on.
@@ -43,7 +45,7 @@ impl Hardening {
     /// # Errors
     /// The kernel refuses the filter.
     pub fn seal(&self) -> io::Result<()> {
-        Filter::compile(&allowlist::loaded_supervisor(), self.arch).map_err(invalid)?.install(OwnPid::current())
+        self.sealed.install(OwnPid::current())
     }
 
     /// In a worker that was just forked and has nothing to set up any more: from here on it computes, and speaks on its lane.

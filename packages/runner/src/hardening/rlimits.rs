@@ -34,8 +34,8 @@ pub fn limit_worker(cpu_seconds: Option<u64>) -> io::Result<()> {
 ///
 /// Returns what it had, in bytes: there is no /proc to read that from, so it is found by trying.
 pub fn limit_data(more: u64) -> io::Result<u64> {
-    /// The unit of the search, which is larger than a page on any machine.
-    const STEP: u64 = 1 << 16;
+    /// How exact the search is. A request waits for it, and `more` is far more.
+    const STEP: u64 = 1 << 20;
     let most = hard_limit(libc::RLIMIT_DATA)?;
     let fits = |steps: u64| -> io::Result<bool> {
         limit_softly(libc::RLIMIT_DATA, steps * STEP, most)?;
