@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { createBlockWriter } from './block-writer.ts';
 import { asDiskError } from './disk-error.ts';
 
 /** What a write has come to; tests end the process at each of them. */
@@ -11,8 +12,6 @@ export type AtStep = (step: WriteStep) => void;
 
 /** Readable for the sandbox's user, writable for nobody: it will be mapped as code. */
 const MODE = 0o444;
-/** Pieces come as the network has them; each write is a way to another thread and back. */
-const WRITE_BYTES = 512 * 1024;
 
 /**
  * Writes content to a new file; it is removed again when anything fails.
@@ -28,37 +27,23 @@ export async function writeIncoming(
 ): Promise<{ sha256: string; bytes: number }> {
   const file = await open(path, 'wx', 0o600).catch(failWrite);
   const hash = createHash('sha256');
+  const writer = createBlockWriter(file);
   let bytes = 0;
-  let batch: Buffer[] = [];
-  let batchBytes = 0;
-  let writing: Promise<void> = Promise.resolve();
-  /** Writes what has come, while the next is read and hashed. */
-  const writeBatch = async (): Promise<void> => {
-    await writing;
-    writing = file.writeFile(Buffer.concat(batch)).catch(failWrite);
-    // Whoever awaits it gets the error; until then nobody may be waiting.
-    writing.catch(() => undefined);
-    batch = [];
-    batchBytes = 0;
-  };
   try {
     atStep('opened');
     for await (const chunk of content) {
       if (bytes < hashedBytes) hash.update(chunk.subarray(0, hashedBytes - bytes));
       bytes += chunk.length;
-      batch.push(chunk);
-      batchBytes += chunk.length;
-      if (batchBytes >= WRITE_BYTES) await writeBatch();
+      await writer.write(chunk);
       atStep('partly_written');
     }
-    await writeBatch();
-    await writing;
+    await writer.end();
     atStep('written');
     // A umask must not take the right to read from the sandbox's user.
     await file.chmod(MODE).catch(failWrite);
     return { sha256: hash.digest('hex'), bytes };
   } catch (error) {
-    await writing.catch(() => undefined);
+    await writer.end().catch(() => undefined);
     await rm(path, { force: true }).catch(() => undefined);
     throw error;
   } finally {
