@@ -134,7 +134,7 @@ describe('every process in a sandbox', () => {
   });
 
   test('stands back behind the server where processors are short', () => {
-    for (const { pid } of runners) expect([pid, getPriority(pid)]).toEqual([pid, 5]);
+    for (const { pid } of runners) expect([pid, getPriority(pid)]).toEqual([pid, getPriority() + 5]);
     expect(getPriority(server.pid)).toBe(getPriority());
   });
 

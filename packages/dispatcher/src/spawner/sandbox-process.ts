@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import type { ControlGroups } from './control-groups.ts';
 import { offerToOomKiller } from './oom-score.ts';
-import { lowerPriority } from './priority.ts';
 import { CONTROL_FD, sandboxArguments } from './sandbox-command.ts';
 import { CONNECTION_HEAD_BYTES, CONNECTION_TOKEN_BYTES } from './spawner-messages.ts';
 
@@ -71,13 +70,11 @@ export function startSandbox(request: SandboxRequest): SandboxProcess {
       if (child.pid !== undefined) {
         // Before it forks, which takes it longer than this.
         offerToOomKiller(child.pid);
-        lowerPriority(child.pid);
         request.controlGroups.enter(request.id, child.pid, request.lanes + OTHER_PROCESSES);
       }
       return await supervise(child, request, (pid) => {
         innerPid = pid;
         offerToOomKiller(pid);
-        lowerPriority(pid);
         if (killed) kill();
       });
     } catch (error) {

@@ -30,6 +30,7 @@ impl Hardening {
     pub fn supervisor() -> io::Result<Self> {
         let arch: TargetArch = std::env::consts::ARCH.try_into().map_err(invalid)?;
         kernel::forbid_dumps()?;
+        kernel::stand_back();
         rlimits::limit_all()?;
         kernel::forbid_new_privileges()?;
         let supervisor = Filter::compile(&allowlist::supervisor(), arch).map_err(invalid)?;
