@@ -17,7 +17,7 @@ export async function startPeer(command: string, component: string): Promise<Sub
   const url = await new Promise<string>((resolve, reject) => {
     const look = (text: string): void => {
       output += text;
-      const match = /Serving HTTP on (http:\/\/[\d.:]+)/.exec(output);
+      const match = /Serving HTTP on (http:\/\/[\d.:]+)\//.exec(output);
       if (match !== null) resolve(`${match[1]!}/`);
     };
     child.stdout.setEncoding('utf8').on('data', look);
