@@ -29,7 +29,12 @@ test.skipIf(!isSetUp)('npm start serves the examples, and ends cleanly when told
     let said = '';
     child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
     const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
-    const listening = JSON.parse((await lines.next()).value ?? '{}') as { msg?: string; url?: string };
+    let listening: { msg?: string; url?: string } = {};
+    // What the host lacks is said before.
+    for (let line = await lines.next(); line.done !== true; line = await lines.next()) {
+      listening = JSON.parse(line.value) as { msg?: string; url?: string };
+      if (listening.msg === 'listening') break;
+    }
     expect(listening, said).toMatchObject({
       msg: 'listening',
       url: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+/),
