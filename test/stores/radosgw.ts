@@ -70,7 +70,9 @@ export async function startRadosgw(bucket: string): Promise<Radosgw> {
     await waitUntil('the store is up', async () => {
       // Now and then the monitor, itself just started, tells the store that it belongs to another cluster ("wrong fsid"), and it ends.
       if (store.exitCode !== null) store = daemon('ceph-osd', '-i', '0');
-      const { num_up_osds: up } = JSON.parse(await command('ceph', 'osd', 'stat', '-f', 'json')) as StoreCount;
+      // The same monitor may turn a question away (EPERM); it is asked again.
+      const answer = await command('ceph', 'osd', 'stat', '-f', 'json').catch(() => '{"num_up_osds":0}');
+      const { num_up_osds: up } = JSON.parse(answer) as StoreCount;
       return up === 1 || undefined;
     });
     const { accessKeyId, secretAccessKey } = RADOSGW_KEYS;
