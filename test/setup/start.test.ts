@@ -24,7 +24,9 @@ const isSetUp = (await Promise.all(steps.map((step) => step.isCurrent()))).every
 test.skipIf(!isSetUp)('npm start serves the examples, and ends cleanly when told to', async () => {
   const stateDir = await mkdtemp(join(tmpdir(), 'start-test-'));
   const args = ['setup/start.mjs', '--listen', '127.0.0.1:0', '--state-dir', stateDir];
-  const child = spawn(process.execPath, args, { cwd: project.root, stdio: ['ignore', 'pipe', 'pipe'] });
+  // Variables by which tests find programs are none of the server's.
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('PLAYA_')));
+  const child = spawn(process.execPath, args, { cwd: project.root, stdio: ['ignore', 'pipe', 'pipe'], env });
   try {
     let said = '';
     child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));

@@ -65,7 +65,7 @@ export async function handleRequest(deps: RequestDeps, invocation: Invocation): 
   }
   // What the supervisor saw of the worker belongs to the account where the worker was for this request alone.
   if (lease?.used === true && lease.bound.requestsPerWorker === 1) {
-    invocation.endedWorker = await lease.bound.workerEnded(lease.lane);
+    invocation.endedWorker = await lease.bound.workerEnded(lease.lane, lease.end);
   }
   lease?.giveBack();
   if (!invocation.request.complete) endUnreadBody(invocation);

@@ -19,6 +19,9 @@ export type BoundRunnerEvents = {
 /** How a function's runners are set up. */
 export type RunnerPlan = Omit<LoadMessage, 'component' | 'lanes'>;
 
+/** The end of the worker that serves one lease: a lane may be lent again before whoever had it asks. */
+export type WorkerEnd = { ended: EndedWorker | undefined; resolve: (() => void) | undefined };
+
 /** A worker ends within a millisecond after DONE; on a busy machine it may wait for the processor. */
 const LINGER_LIMIT_MS = 1_000;
 
@@ -43,8 +46,10 @@ export class BoundRunner implements BudgetedRunner {
   #lastUsedMs: number;
   #retired = false;
   /** Ended workers that nobody has asked for yet: the word of an end can come before the last frames of the lane are read. */
-  readonly #endedWorkers = new Map<Lane, EndedWorker>();
-  readonly #endWaiters = new Map<Lane, (ended: EndedWorker | undefined) => void>();
+  /** By lane, that of what was lent last. */
+  readonly #ends = new Map<Lane, WorkerEnd>();
+  /** Ends that somebody waits for. */
+  readonly #waiting = new Set<WorkerEnd>();
   #refusal: InvocationError | undefined;
   #linkPath: string | undefined;
   #loadUs: number | undefined;
@@ -134,7 +139,7 @@ export class BoundRunner implements BudgetedRunner {
     }
     if (best === undefined) return undefined;
     this.#nextLane = best.index + 1;
-    this.#endedWorkers.delete(best);
+    this.#ends.set(best, { ended: undefined, resolve: undefined });
     best.reserve();
     this.#lent = true;
     this.#leases++;
@@ -147,22 +152,28 @@ export class BoundRunner implements BudgetedRunner {
     this.#lastUsedMs = this.#nowMs();
   }
 
+  /** Where the end of the worker will be noted that serves what was lent last on a lane. To be asked for at once, as the lane may be lent again. */
+  endOf(lane: Lane): WorkerEnd {
+    return this.#ends.get(lane)!;
+  }
+
   /**
-   * Resolves with what the supervisor saw of the lane's worker when it has ended; with `undefined` when the runner ended first. A worker
+   * Resolves with what the supervisor saw of a lease's worker when it has ended; with `undefined` when the runner ended first. A worker
    * that lingers after its last request is killed, and with it the sandbox if need be.
    */
-  workerEnded(lane: Lane): Promise<EndedWorker | undefined> {
-    const ended = this.#endedWorkers.get(lane);
-    if (ended !== undefined || this.runner.failed) return Promise.resolve(ended);
+  workerEnded(lane: Lane, end: WorkerEnd): Promise<EndedWorker | undefined> {
+    if (end.ended !== undefined || this.runner.failed) return Promise.resolve(end.ended);
     return new Promise((resolve) => {
       let timer = setTimeout(() => {
         this.runner.killWorker(lane);
         timer = setTimeout(() => this.runner.fail(new Error('a worker was not killed in time')), LINGER_LIMIT_MS);
       }, LINGER_LIMIT_MS);
-      this.#endWaiters.set(lane, (last) => {
+      this.#waiting.add(end);
+      end.resolve = () => {
         clearTimeout(timer);
-        resolve(last);
-      });
+        this.#waiting.delete(end);
+        resolve(end.ended);
+      };
     });
   }
 
@@ -178,17 +189,16 @@ export class BoundRunner implements BudgetedRunner {
   }
 
   #workerEnded(lane: Lane, ended: EndedWorker): void {
-    const waiter = this.#endWaiters.get(lane);
-    this.#endWaiters.delete(lane);
-    if (waiter === undefined) this.#endedWorkers.set(lane, ended);
-    else waiter(ended);
+    const end = this.#ends.get(lane);
+    if (end === undefined) return;
+    end.ended ??= ended;
+    end.resolve?.();
   }
 
   #failed(error: Error): void {
     this.#retired = true;
     this.#unlink();
-    for (const resolve of this.#endWaiters.values()) resolve(undefined);
-    this.#endWaiters.clear();
+    for (const end of this.#waiting) end.resolve?.();
     this.#events.gone(this, error);
   }
 

@@ -2,7 +2,7 @@ import type { Artifact } from '../artifacts/artifact.ts';
 import type { EgressGate } from '../egress/broker.ts';
 import { InvocationError } from '../outcome/invocation-error.ts';
 import type { Lane } from '../runner/lane.ts';
-import { BoundRunner, type RunnerPlan } from './bound-runner.ts';
+import { BoundRunner, type RunnerPlan, type WorkerEnd } from './bound-runner.ts';
 import type { RunnerBudget } from './runner-budget.ts';
 import type { PooledRunner, RunnerPool } from './runner-pool.ts';
 
@@ -10,6 +10,8 @@ import type { PooledRunner, RunnerPool } from './runner-pool.ts';
 export type Lease = {
   lane: Lane;
   bound: BoundRunner;
+  /** What became of the worker that serves it. */
+  end: WorkerEnd;
   /** Set by whoever sends a request on the lane. */
   used: boolean;
   giveBack: () => void;
@@ -138,6 +140,7 @@ export class FunctionRunners {
     const lease: Lease = {
       lane,
       bound,
+      end: bound.endOf(lane),
       used: false,
       giveBack: () => {
         if (returned) return;
