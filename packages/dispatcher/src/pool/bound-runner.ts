@@ -45,8 +45,7 @@ export class BoundRunner implements BudgetedRunner {
   #leases = 0;
   #lastUsedMs: number;
   #retired = false;
-  /** Ended workers that nobody has asked for yet: the word of an end can come before the last frames of the lane are read. */
-  /** By lane, that of what was lent last. */
+  /** By lane, the end of the worker that serves what was lent last: the word of it can come before the last frames of the lane are read. */
   readonly #ends = new Map<Lane, WorkerEnd>();
   /** Ends that somebody waits for. */
   readonly #waiting = new Set<WorkerEnd>();

@@ -101,6 +101,26 @@ describe('FunctionRunners', () => {
     expect(lease.lane.worker).toBe(2);
   });
 
+  test('who had a lane before learns of its own worker, though the lane was lent again before it asked', async () => {
+    const runners = open({ lanesPerRunner: 1 });
+    const first = await lend(runners);
+    const firstAnswered = send(first);
+    const second = lend(runners);
+    await scripted.until(() => scripted.runners[0]!.requests.length === 1);
+    scripted.runners[0]!.answer(0);
+    await firstAnswered;
+    scripted.runners[0]!.replace(0);
+    const next = await second;
+    expect(next.lane).toBe(first.lane);
+    const secondAnswered = send(next);
+    await scripted.until(() => scripted.runners[0]!.requests.length === 2);
+    expect(await first.bound.workerEnded(first.lane, first.end)).toMatchObject({ worker: 1 });
+    const secondEnded = next.bound.workerEnded(next.lane, next.end);
+    scripted.runners[0]!.finish(0);
+    await secondAnswered;
+    expect(await secondEnded).toMatchObject({ worker: 2 });
+  });
+
   test('a sandbox for one request is not lent again, though its supervisor has the next worker ready', async () => {
     const runners = open({ lanesPerRunner: 1, runnersPerFunction: 4, oneRequestPerRunner: true });
     const first = await lend(runners);

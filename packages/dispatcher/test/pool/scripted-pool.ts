@@ -15,7 +15,11 @@ export type ScriptedRunner = {
   runner: Runner;
   /** Numbers of the lanes that a REQUEST came on, in order. */
   requests: number[];
-  /** Answers the open request of a lane and lets its worker be followed by another. */
+  /** Answers the open request of a lane. */
+  answer: (lane: number) => void;
+  /** Ends the worker of a lane and lets another follow. */
+  replace: (lane: number) => void;
+  /** Both, in this order; which of them is read first is left open, as they go through two sockets. */
   finish: (lane: number) => void;
   /** Refuses the artifact. */
   refuse: () => void;
@@ -132,20 +136,28 @@ async function startScripted(
       failed: () => undefined,
     },
   });
+  const answer = (lane: number): void => {
+    const stream = open.get(lane)!;
+    open.delete(lane);
+    const head = encodeFrame(FrameType.response, stream, Buffer.from([200, 0, 0, 0]));
+    const end = encodeFrame(FrameType.end, stream, Buffer.from([0, 0]));
+    const done = Buffer.concat([Buffer.from([2, 0]), Buffer.from('ok'), Buffer.alloc(2 + 36)]);
+    lanes[lane]!.write(Buffer.concat([head, end, encodeFrame(FrameType.done, stream, done)]));
+  };
+  const replace = (lane: number): void => {
+    const ended = { worker: workers.get(lane)!, status: 0, signal: 0, cpuUs: 1, maxRssKb: 1 };
+    start(lane, { ended });
+  };
   const scripted: ScriptedRunner = {
     runner,
     requests,
     killed: () => killed,
     refuse: () => tell(FrameType.refused, { reason: 'world', detail: 'it exports nothing' }),
+    answer,
+    replace,
     finish: (lane) => {
-      const stream = open.get(lane)!;
-      open.delete(lane);
-      const head = encodeFrame(FrameType.response, stream, Buffer.from([200, 0, 0, 0]));
-      const end = encodeFrame(FrameType.end, stream, Buffer.from([0, 0]));
-      const done = Buffer.concat([Buffer.from([2, 0]), Buffer.from('ok'), Buffer.alloc(2 + 36)]);
-      lanes[lane]!.write(Buffer.concat([head, end, encodeFrame(FrameType.done, stream, done)]));
-      const ended = { worker: workers.get(lane)!, status: 0, signal: 0, cpuUs: 1, maxRssKb: 1 };
-      start(lane, { ended });
+      answer(lane);
+      replace(lane);
     },
   };
   return { pooled: { runner, directory: makeInput(folder, id), exited: Promise.resolve('') }, scripted };
