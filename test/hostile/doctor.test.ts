@@ -1,11 +1,15 @@
 import { execFile } from 'node:child_process';
-import { chmodSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Finding } from '../../packages/dispatcher/src/doctor/finding.ts';
+import { WASMTIME_VERSION } from '../../packages/dispatcher/src/artifacts/engine-version.ts';
+import { loadConfig } from '../../packages/dispatcher/src/config/load-config.ts';
+import { examine } from '../../packages/dispatcher/src/doctor/doctor.ts';
+import { DOCTOR_PARTS } from '../../packages/dispatcher/src/doctor/doctor-parts.ts';
+import { describeFindings, type Finding } from '../../packages/dispatcher/src/doctor/finding.ts';
 import { inspectSandboxes } from '../../packages/dispatcher/src/doctor/sandbox-inspection.ts';
 import { buildGuest } from '../harness/artifacts.ts';
-import { PROJECT, runnerFile } from '../harness/project.ts';
+import { PROJECT, runnerFile, weakenedRunnerFile } from '../harness/project.ts';
 import { makeTemporaryFolder } from '../harness/temporary-folder.ts';
 import { makeBucket, type TestBucket } from '../harness/test-bucket.ts';
 import { startServer } from '../harness/test-server.ts';
@@ -65,6 +69,19 @@ test('a weakened sandbox makes it fail, and it says what was not held', async ()
   expect(run.stdout).toMatch(/^NOT HELD {2}sandbox: start \(.*system call filters/m);
   expect(run.stdout).toMatch(/attacks were NOT held/);
   expect(run.code).toBe(1);
+});
+
+test.skipIf(!existsSync(weakenedRunnerFile()))('a runner built without its filters makes it fail', async () => {
+  const config = loadConfig(['--no-config', '--state-dir', join(folder.path, 'state'), '--runner', runnerFile()], {});
+  const findings = await examine(config, {
+    hostileFunction: DOCTOR_PARTS.hostileFunction,
+    hostileRunner: weakenedRunnerFile(),
+    wasmtimeVersion: WASMTIME_VERSION,
+  });
+  const failed = findings.filter(({ held }) => !held);
+  expect(failed.map(({ kind }) => kind)).toContain('runner');
+  expect(failed.map(({ name }) => name)).toEqual(expect.arrayContaining(['execve', 'fork', 'kill-sibling']));
+  expect(describeFindings(findings)).toContain('NOT HELD  runner: execve');
 });
 
 describe('each layer is missed by itself, and without it no server starts', () => {
