@@ -36,7 +36,7 @@ struct Lane {
 }
 
 fn main() -> Result<(), Failure> {
-    // Cargo adds its own word.
+    // The first is the program's own name, and cargo adds a word of its own.
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let [runner, artifact, mode, lanes, at_once, seconds, rest @ ..] = &arguments[..] else {
         return Err("usage: lane RUNNER ARTIFACT (process|instance) LANES AT_ONCE SECONDS [PATH] [KIND]".into());

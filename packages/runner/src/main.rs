@@ -24,6 +24,7 @@ mod outgoing;
 mod process;
 mod program;
 mod protocol;
+mod receive_window;
 mod report;
 mod request_body;
 mod socket;
@@ -76,6 +77,7 @@ fn main() -> ExitCode {
 }
 
 fn lane_count() -> Result<usize, String> {
+    // The first is the program's own name.
     let mut arguments = std::env::args().skip(1);
     let lanes = match arguments.next() {
         None => DEFAULT_LANES,

@@ -1,15 +1,13 @@
 //! One invocation's stream on a lane: the request body on its way in, the credit for the response body, cancellation.
 
 use crate::outbox::Outbox;
-use crate::protocol::frame::{FrameType, INITIAL_CREDIT_BYTES, Violation, violation, write_frame};
+use crate::protocol::frame::{INITIAL_CREDIT_BYTES, Violation, violation};
+use crate::receive_window::ReceiveWindow;
 use bytes::Bytes;
 use http::HeaderMap;
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
-
-/// Credit is given back in portions, so that a stream of small chunks does not answer each with a frame.
-const GRANT_BYTES: u32 = INITIAL_CREDIT_BYTES / 4;
 
 /// How far the request has come.
 #[derive(Debug)]
@@ -25,10 +23,8 @@ enum RequestEnd {
 struct State {
     chunks: VecDeque<Bytes>,
     end: RequestEnd,
-    /// Body bytes that the dispatcher may still send.
-    granted: u32,
-    /// Bytes that were passed on and not granted again yet.
-    passed_on: u32,
+    /// What the dispatcher may still send of the body.
+    window: ReceiveWindow,
     /// The guest has no use for the rest of the body.
     discarding: bool,
     body_waker: Option<Waker>,
@@ -66,8 +62,7 @@ impl Stream {
         let state = State {
             chunks: VecDeque::new(),
             end: RequestEnd::Open,
-            granted: INITIAL_CREDIT_BYTES,
-            passed_on: 0,
+            window: ReceiveWindow::default(),
             discarding: false,
             body_waker: None,
             credit: INITIAL_CREDIT_BYTES.into(),
@@ -84,14 +79,8 @@ impl Stream {
     }
 
     fn grant(&self, state: &mut State, bytes: usize) {
-        state.passed_on += u32::try_from(bytes).unwrap_or(u32::MAX);
-        if state.passed_on >= GRANT_BYTES && matches!(state.end, RequestEnd::Open) && !state.done {
-            let credit = std::mem::take(&mut state.passed_on);
-            state.granted += credit;
-            self.outbox.append(|out| {
-                write_frame(out, FrameType::Credit, self.number, |out| out.extend_from_slice(&credit.to_le_bytes()));
-            });
-        }
+        let is_open = matches!(state.end, RequestEnd::Open) && !state.done;
+        state.window.pass_on(bytes, is_open, self.number, &self.outbox);
     }
 
     /// A BODY frame has come.
@@ -103,14 +92,7 @@ impl Stream {
         if !matches!(state.end, RequestEnd::Open) {
             return violation("BODY after the end of the body");
         }
-        let length = u32::try_from(chunk.len()).unwrap_or(u32::MAX);
-        if length == 0 {
-            return violation("BODY without bytes");
-        }
-        if length > state.granted {
-            return violation("BODY of more bytes than were granted");
-        }
-        state.granted -= length;
+        state.window.take(&chunk)?;
         if state.discarding {
             self.grant(&mut state, chunk.len());
             return Ok(());

@@ -4,6 +4,7 @@ use crate::outbox::Outbox;
 use crate::protocol::egress::{CloseReason, FailureCode, write_close};
 use crate::protocol::frame::{FrameType, INITIAL_CREDIT_BYTES, MAX_PAYLOAD_BYTES, Violation, violation, write_frame};
 use crate::protocol::headers::write_headers;
+use crate::receive_window::ReceiveWindow;
 use crate::stream::{keep_waker, wake};
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -11,9 +12,6 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
-
-/// Credit is given back in portions.
-const GRANT_BYTES: u32 = INITIAL_CREDIT_BYTES / 4;
 
 /// What the dispatcher has answered.
 #[derive(Debug)]
@@ -32,9 +30,8 @@ struct State {
     /// The invocation for which it is there; `None` while it waits to be used again.
     owner: Option<u32>,
     chunks: VecDeque<Bytes>,
-    /// Bytes that the dispatcher may still send.
-    granted: u32,
-    passed_on: u32,
+    /// What the dispatcher may still send.
+    window: ReceiveWindow,
     read_waker: Option<Waker>,
     /// Bytes that may still be sent to the dispatcher.
     credit: u64,
@@ -60,8 +57,7 @@ impl Connection {
             open_waker: None,
             owner: Some(owner),
             chunks: VecDeque::new(),
-            granted: INITIAL_CREDIT_BYTES,
-            passed_on: 0,
+            window: ReceiveWindow::default(),
             read_waker: None,
             credit: INITIAL_CREDIT_BYTES.into(),
             write_waker: None,
@@ -131,14 +127,7 @@ impl Connection {
         if !matches!(state.opening, Opening::Connected(_)) || state.end_received {
             return violation("BODY on a connection that is not open");
         }
-        let length = u32::try_from(chunk.len()).unwrap_or(u32::MAX);
-        if length == 0 {
-            return violation("BODY without bytes");
-        }
-        if length > state.granted {
-            return violation("BODY of more bytes than were granted");
-        }
-        state.granted -= length;
+        state.window.take(&chunk)?;
         if !state.close_sent {
             state.chunks.push_back(chunk);
             wake(state.read_waker.take());
@@ -257,14 +246,8 @@ impl Connection {
     }
 
     fn grant(&self, state: &mut State, bytes: usize) {
-        state.passed_on += u32::try_from(bytes).unwrap_or(u32::MAX);
-        if state.passed_on >= GRANT_BYTES && !state.end_received && !state.is_closed() {
-            let credit = std::mem::take(&mut state.passed_on);
-            state.granted += credit;
-            self.outbox.append(|out| {
-                write_frame(out, FrameType::Credit, self.number, |out| out.extend_from_slice(&credit.to_le_bytes()));
-            });
-        }
+        let is_open = !state.end_received && !state.is_closed();
+        state.window.pass_on(bytes, is_open, self.number, &self.outbox);
     }
 
     /// How many bytes may be written now; ready when it is at least one.

@@ -6,16 +6,19 @@ use crate::support::exchange::{Collector, exchange, get, invoke};
 use crate::support::runner::Runner;
 use serde_json::json;
 
+/// Guests that compute without end: name, kind, path, and the status that they answer with before.
+const ENDLESS: [(&str, &str, &str, u16); 6] = [
+    ("probe", "component", "/loop", 0),
+    ("probe", "component", "/answer-then-loop", 200),
+    ("probe-0-3", "component", "/loop", 0),
+    ("command-module", "module", "/loop", 0),
+    ("bulk-fill", "component", "/", 0),
+    ("start-loop", "component", "/", 0),
+];
+
 #[test]
 fn a_guest_that_computes_on_is_interrupted() {
-    for (name, kind, path, status) in [
-        ("probe", "component", "/loop", 0),
-        ("probe", "component", "/answer-then-loop", 200),
-        ("probe-0-3", "component", "/loop", 0),
-        ("command-module", "module", "/loop", 0),
-        ("bulk-fill", "component", "/", 0),
-        ("start-loop", "component", "/", 0),
-    ] {
+    for (name, kind, path, status) in ENDLESS {
         let changes = json!({ "kind": kind, "wallMs": 150, "fuel": 1_000_000_000_000_000_u64 });
         let mut runner = Runner::load(&guest(name), 1, changes);
         let answer = invoke(&mut runner, &get(path));
@@ -28,14 +31,7 @@ fn a_guest_that_computes_on_is_interrupted() {
 
 #[test]
 fn cpu_time_is_limited_and_waiting_is_free() {
-    for (name, kind, path, status) in [
-        ("probe", "component", "/loop", 0),
-        ("probe", "component", "/answer-then-loop", 200),
-        ("probe-0-3", "component", "/loop", 0),
-        ("command-module", "module", "/loop", 0),
-        ("bulk-fill", "component", "/", 0),
-        ("start-loop", "component", "/", 0),
-    ] {
+    for (name, kind, path, status) in ENDLESS {
         for requests in [1, 10] {
             let changes = json!({
                 "kind": kind, "cpuMs": 100, "fuel": 1_000_000_000_000_000_u64, "requestsPerWorker": requests,
