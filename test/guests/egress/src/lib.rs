@@ -1,6 +1,7 @@
 //! Reaches what its path says: by `wasi:http`, by sockets, and with TLS of its own over sockets.
 
 mod fetch;
+#[path = "../../probe/src/query.rs"]
 mod query;
 mod tcp;
 
