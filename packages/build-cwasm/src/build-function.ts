@@ -1,6 +1,7 @@
 import { copyFile, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { digestFile } from '@playa/common/digest-file';
 import type { ArtifactManifest } from '@playa/common/artifact-manifest';
 import { openSigningKey } from '@playa/common/key-store';
 import { BuildError } from './build-error.ts';
@@ -13,7 +14,7 @@ import { detectWorld } from './component/world.ts';
 import { bundleFunction } from './javascript/bundle.ts';
 import { componentizeBundle } from './javascript/componentize.ts';
 import type { Progress } from './progress.ts';
-import { digestFile, openArtifactWriter } from './sign/artifact-writer.ts';
+import { openArtifactWriter } from './sign/artifact-writer.ts';
 import type { Source } from './source.ts';
 
 /** What is to be built, and with what. */

@@ -1,4 +1,3 @@
-import { builtinModules } from 'node:module';
 import { defineEnv } from 'unenv';
 
 /** What stands in for Node's modules and globals in a bundle. */
@@ -19,9 +18,4 @@ export function createNodeLayer(): NodeLayer {
     inject[name] = typeof provided === 'string' ? provided : [provided[0]!, provided[1]!];
   }
   return { alias: env.alias as Record<string, string>, inject };
-}
-
-/** Whether a module name is one of Node's own. */
-export function isNodeModule(name: string): boolean {
-  return name.startsWith('node:') || builtinModules.includes(name);
 }

@@ -1,9 +1,9 @@
-import { createHash, randomBytes } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { randomBytes } from 'node:crypto';
 import { access, constants, open, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { ArtifactManifest } from '@playa/common/artifact-manifest';
 import { signArtifact } from '@playa/common/artifact-trailer';
+import { digestFile } from '@playa/common/digest-file';
 import type { SigningKey } from '@playa/common/key-store';
 import { BuildError } from '../build-error.ts';
 
@@ -32,17 +32,6 @@ export async function openArtifactWriter(output: string): Promise<ArtifactWriter
     publish: (manifest, key) => publish(temporaryPath, output, manifest, key),
     discard: () => rm(temporaryPath, { force: true }),
   };
-}
-
-/** The SHA-256 of a file as hex, and its length in bytes. */
-export async function digestFile(path: string): Promise<{ sha256: string; bytes: number }> {
-  const hash = createHash('sha256');
-  let bytes = 0;
-  for await (const chunk of createReadStream(path, { highWaterMark: 1024 * 1024 })) {
-    hash.update(chunk as Buffer);
-    bytes += (chunk as Buffer).length;
-  }
-  return { sha256: hash.digest('hex'), bytes };
 }
 
 async function publish(

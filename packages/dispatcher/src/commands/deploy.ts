@@ -1,9 +1,8 @@
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { basename, extname } from 'node:path';
 import { promisify } from 'node:util';
 import { zstdCompress } from 'node:zlib';
+import { digestFile } from '@playa/common/digest-file';
 import { isBucketUrl } from '@playa/common/object-stores/bucket-url';
 import type { ObjectSource, ObjectStore } from '@playa/common/object-store';
 import { MAX_POLICY_BYTES, parsePolicyFile } from '../policy/parse-policy.ts';
@@ -58,7 +57,7 @@ export async function upload(
   built: BuiltArtifact,
 ): Promise<Deployed> {
   const functions = openFunctionBucket(store);
-  const sha256 = await digestOf(built.path);
+  const { sha256 } = await digestFile(built.path);
   await functions.keep(sha256, await compressed(input, built.path));
   if (input.isSet('keep-source')) await keepSource(store, built);
   const deployedAt = new Date().toISOString();
@@ -91,12 +90,6 @@ async function compressed(input: CommandInput, path: string): Promise<ObjectSour
   const bucket = input.text('bucket') ?? input.terminal.env['PLAYA_BUCKET'] ?? '';
   if (input.isSet('no-compress') || !isBucketUrl(bucket)) return { path };
   return promisify(zstdCompress)(await readFile(path));
-}
-
-async function digestOf(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path, { highWaterMark: 1024 * 1024 })) hash.update(chunk as Buffer);
-  return hash.digest('hex');
 }
 
 async function readPolicy(path: string | undefined): Promise<Buffer | undefined> {

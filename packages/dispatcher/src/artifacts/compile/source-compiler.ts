@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { appendFile, chown, mkdir, open, rm, stat, writeFile } from 'node:fs/promises';
 import { createReadStream } from 'node:fs';
 import { join } from 'node:path';
@@ -6,6 +6,7 @@ import { LRUCache } from 'lru-cache';
 import type { Logger } from 'pino';
 import { COMPILE_FLAGS } from '@playa/build-cwasm/compile/engine-version';
 import { signArtifact } from '@playa/common/artifact-trailer';
+import { digestFile } from '@playa/common/digest-file';
 import type { SigningKey } from '@playa/common/key-store';
 import { InvocationError } from '../../outcome/invocation-error.ts';
 import type { UserIds } from '../../pool/user-ids.ts';
@@ -151,7 +152,7 @@ export function createSourceCompiler(deps: CompilerDeps): SourceCompiler {
       deps.userIds.giveBack(uid);
     }
     if (!result.ok) throw fail(name, sha256, result);
-    const elf = await digestOf(code);
+    const elf = await digestFile(code);
     const manifest = {
       name: name.slice(0, 512),
       kind: result.kind,
@@ -225,16 +226,6 @@ function refused(reason: string, message: string): InvocationError {
 /** Names what a compiled source is kept under: by the engine that it was compiled for. */
 function fingerprint(wasmtime: string): string {
   return [wasmtime, process.arch, CPU, ...COMPILE_FLAGS].join(' ');
-}
-
-async function digestOf(path: string): Promise<{ sha256: string; bytes: number }> {
-  const hash = createHash('sha256');
-  let bytes = 0;
-  for await (const chunk of createReadStream(path, { highWaterMark: 1024 * 1024 })) {
-    hash.update(chunk as Buffer);
-    bytes += (chunk as Buffer).length;
-  }
-  return { sha256: hash.digest('hex'), bytes };
 }
 
 async function incomingFile(path: string): Promise<IncomingObject> {
