@@ -13,8 +13,7 @@ const HEADERS_TIMEOUT_MS = 15_000;
 const KEEP_ALIVE_MS = 75_000;
 
 /**
- * The HTTP server. Requests below `/invoke/` go straight to `invoke`, everything else through Fastify: its router and its
- * request and reply objects would cost an invocation more than all the rest of its way through the dispatcher.
+ * The HTTP server. Requests below `/invoke/` go straight to `invoke`, everything else through Fastify (docs/decisions/0001-invocations-beside-fastify.md).
  */
 export function createServer(deps: {
   invoke: InvokeHandler;
