@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { getPriority } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { buildGuest } from '../harness/artifacts.ts';
 import { readCommandLine, readNamespace, readStatusField, type ProcessEntry } from '../harness/process-tree.ts';
@@ -122,14 +123,15 @@ describe('every process in a sandbox', () => {
 
   test('sees its program and its component, read-only, and no other file', () => {
     for (const { pid } of runners) {
-      expect(readdirSync(`/proc/${pid}/root`).toSorted()).toEqual(['in', 'runner']);
+      const root = `/proc/${pid}/root`;
+      expect(readdirSync(root).toSorted()).toEqual(['in', 'runner']);
       const mounts = readFileSync(`/proc/${pid}/mountinfo`, 'utf8')
         .trim()
         .split('\n')
         .map((line) => line.split(' '));
       expect(mounts.map((fields) => fields[4]).toSorted()).toEqual(['/', '/in', '/runner']);
       for (const fields of mounts) expect(fields[5]!.split(',')).toContain('ro');
-      expect(readdirSync(`/proc/${pid}/root/in`).filter((name) => name !== 'component')).toEqual([]);
+      expect(readdirSync(join(root, 'in')).filter((name) => name !== 'component')).toEqual([]);
     }
   });
 

@@ -261,6 +261,7 @@ export function describeObjectStoreContract(name: string, open: () => Promise<Op
     });
 
     test('content type and metadata', async (context) => {
+      // A plain file has no place for either.
       context.skip(!opened.keepsLabels, 'this store keeps none');
       const labels = { contentType: 'application/wasm', metadata: { sha256: 'abc', 'made-by': 'a  test, of=this' } };
       await store.put(at('labelled'), Buffer.from('x'), labels);

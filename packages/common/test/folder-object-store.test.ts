@@ -74,6 +74,7 @@ describe('folder', () => {
   });
 
   test('what may not be read is denied, not missing', async (context) => {
+    // No file's mode keeps root out, so there is nothing that could be denied.
     context.skip(process.getuid?.() === 0, 'root may read everything');
     writeFileSync(path('a'), 'x');
     chmodSync(path('a'), 0);
