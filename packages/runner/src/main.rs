@@ -1,5 +1,6 @@
 //! `playa-runner [LANES]`: file descriptor 3 is the control socket, 4 … 3+LANES are the lanes (8 unless told).
 
+mod active_wait;
 mod answer;
 mod artifact;
 mod call;

@@ -67,6 +67,23 @@ impl LaneSocket {
         }
     }
 
+    /// Reads once without asking whether there is something; of `Nothing` no wake-up follows.
+    ///
+    /// # Errors
+    /// What `read` says.
+    pub fn try_receive(&mut self, decoder: &mut Decoder) -> io::Result<Received> {
+        self.scratch.clear();
+        match rustix::io::read(self.reading.get_ref(), rustix::buffer::spare_capacity(&mut self.scratch)) {
+            Ok(0) => Ok(Received::Closed),
+            Ok(_) => {
+                decoder.push(&self.scratch);
+                Ok(Received::Bytes)
+            }
+            Err(Errno::AGAIN | Errno::INTR) => Ok(Received::Nothing),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Writes what is pending, or as much of it as the kernel takes; the rest follows when it takes more.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! A worker: serves the invocations of one lane, and ends.
 
+use crate::active_wait::ActiveWait;
 use crate::clock::{CpuClock, monotonic_ms};
 use crate::http_request::header_map;
 use crate::invocation::{Prepared, Setting};
@@ -30,6 +31,9 @@ pub const EXIT_VIOLATION: i32 = 2;
 /// The exit status of a worker that could not do its work.
 pub const EXIT_INTERNAL: i32 = 1;
 
+/// With more requests at once it is the processor that is short and not the time: who looks out for the next one is in the way then.
+const BUSY_AT_ONCE: u32 = 4;
+
 /// Why a worker ends.
 enum End {
     /// It has served what it should, and stands on a frame boundary.
@@ -54,6 +58,9 @@ struct Worker<'a> {
     prepared: Option<Prepared>,
     /// Requests taken so far.
     taken: u32,
+    /// Of these, since the worker last had nothing to do.
+    taken_at_once: u32,
+    active_wait: ActiveWait,
 }
 
 /// Serves the lane until the worker is used up, and ends the process. Returns an exit status when it cannot begin.
@@ -78,6 +85,8 @@ pub fn run(setting: &Setting<'_>, page: &LanePage, lane: OwnedFd) -> i32 {
             deadlines: VecDeque::new(),
             prepared,
             taken: 0,
+            taken_at_once: 0,
+            active_wait: ActiveWait::default(),
         };
         let end = poll_fn(|context| worker.poll(context)).await;
         // The process ends here, which frees everything at once; to take it apart would be time lost.
@@ -158,6 +167,11 @@ impl Worker<'_> {
             }
             self.setting.used_up.borrow_mut().clear();
             if !received && !ended {
+                match self.wait_actively() {
+                    Ok(true) => continue,
+                    Ok(false) => {}
+                    Err(end) => return Poll::Ready(end),
+                }
                 set_worker_idle(self.is_idle());
                 // The signal may have come while the worker was not idle.
                 return if self.is_finished() { Poll::Ready(End::Finished) } else { Poll::Pending };
@@ -169,15 +183,40 @@ impl Worker<'_> {
     fn receive(&mut self, context: &mut Context<'_>) -> Result<bool, End> {
         match self.socket.receive(&mut self.decoder, context) {
             Ok(Received::Nothing) => return Ok(false),
-            Ok(Received::Bytes) => {}
+            Ok(Received::Bytes) => self.active_wait.woken(),
             Ok(Received::Closed) => return Err(End::LaneClosed),
             Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return Err(End::LaneClosed),
             Err(error) => return Err(End::Broken(error)),
         }
+        self.read_frames()?;
+        Ok(true)
+    }
+
+    fn read_frames(&mut self) -> Result<(), End> {
         while let Some(frame) = self.decoder.next_frame().map_err(End::Violation)? {
             self.on_frame(frame).map_err(End::Violation)?;
         }
-        Ok(true)
+        Ok(())
+    }
+
+    /// Where further requests may follow at once, looks for the next one before it sleeps; tells whether one came.
+    fn wait_actively(&mut self) -> Result<bool, End> {
+        let taken_at_once = std::mem::take(&mut self.taken_at_once);
+        if self.setting.load.requests_per_worker == 1 || taken_at_once > BUSY_AT_ONCE || !self.is_idle() {
+            return Ok(false);
+        }
+        let Self { active_wait, socket, decoder, .. } = self;
+        let found = active_wait.wait(|| match socket.try_receive(decoder) {
+            Ok(Received::Nothing) => Ok(None),
+            Ok(Received::Bytes) => Ok(Some(())),
+            Ok(Received::Closed) => Err(End::LaneClosed),
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => Err(End::LaneClosed),
+            Err(error) => Err(End::Broken(error)),
+        })?;
+        if found.is_some() {
+            self.read_frames()?;
+        }
+        Ok(found.is_some())
     }
 
     fn on_frame(&mut self, frame: Frame) -> Result<(), Violation> {
@@ -230,6 +269,7 @@ impl Worker<'_> {
         }
         let head = RequestHead::read(frame.payload)?;
         self.taken += 1;
+        self.taken_at_once += 1;
         let stream = Arc::new(Stream::new(frame.stream, self.setting.outbox.clone()));
         self.streams.insert(frame.stream, stream.clone());
         let deadline_ms = monotonic_ms() + load.wall_ms;

@@ -76,6 +76,27 @@ fn memory_of_one_request_is_not_seen_by_the_next() {
 }
 
 #[test]
+fn a_worker_that_looks_out_for_the_next_request_goes_to_sleep_without_one() {
+    let mut runner = Runner::load(&guest("probe"), 1, many(16));
+    // At once one after the other, so that it pays to look out.
+    for request in 0..100_u32 {
+        assert_eq!(exchange(&mut runner.lanes[0], request * 2 + 1, &get("/")).status, 200);
+    }
+    let worker = runner.workers()[0];
+    let state = || {
+        let stat = std::fs::read_to_string(format!("/proc/{worker}/stat")).expect("a running worker");
+        stat.rsplit_once(") ").expect("a state").1.chars().next()
+    };
+    // A worker that never slept would keep this test from its end.
+    while state() != Some('S') {
+        std::thread::yield_now();
+    }
+    assert_eq!(exchange(&mut runner.lanes[0], 1, &get("/")).status, 200);
+    drop(runner.lanes.remove(0));
+    assert_eq!(runner.report()["ended"]["status"], 0);
+}
+
+#[test]
 fn many_wait_at_once() {
     let mut runner = Runner::load(&guest("probe"), 1, many(64));
     let answers = all(&mut runner.lanes[0], &vec![get("/sleep?ms=300"); 64]);
