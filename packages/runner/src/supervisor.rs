@@ -254,9 +254,10 @@ impl Supervisor {
             load_us: u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
         };
         let lanes = function.load.lanes.clone();
+        let keep = !function.load.one_worker;
         self.function = Some(function);
         for lane in &lanes {
-            self.lanes[*lane].keep = true;
+            self.lanes[*lane].keep = keep;
         }
         // The first worker serves the first request: it is forked alone, before anything is said of it.
         let mut lanes = lanes.into_iter();

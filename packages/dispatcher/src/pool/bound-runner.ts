@@ -17,7 +17,7 @@ export type BoundRunnerEvents = {
 };
 
 /** How a function's runners are set up. */
-export type RunnerPlan = Omit<LoadMessage, 'component' | 'lanes'>;
+export type RunnerPlan = Omit<LoadMessage, 'component' | 'lanes' | 'oneWorker'>;
 
 /** The end of the worker that serves one lease: a lane may be lent again before whoever had it asks. */
 export type WorkerEnd = { ended: EndedWorker | undefined; resolve: (() => void) | undefined };
@@ -61,7 +61,7 @@ export class BoundRunner implements BudgetedRunner {
     /** What the function reaches outside. */
     gate?: EgressGate;
     maxLanes: number;
-    /** The sandbox is for one request alone: it is lent once, also when its supervisor has a further worker ready. */
+    /** The sandbox is for one request alone: it is lent once, and no worker follows its first. */
     oneRequest: boolean;
     nowMs: () => number;
     events: BoundRunnerEvents;
@@ -91,7 +91,7 @@ export class BoundRunner implements BudgetedRunner {
       workerEnded: (lane, ended) => this.#workerEnded(lane, ended),
       failed: (error) => this.#failed(error),
     };
-    this.runner.load({ component: '/in/component', ...deps.plan, lanes: [0] }, deps.gate);
+    this.runner.load({ component: '/in/component', ...deps.plan, lanes: [0], oneWorker: deps.oneRequest }, deps.gate);
   }
 
   /** Why the runner refused its artifact, once it has. */

@@ -25,6 +25,7 @@ export type LoadMessage = LoadLimits & {
   requestsPerWorker: number;
   concurrency: number;
   lanes: number[];
+  oneWorker?: boolean;
   env: readonly (readonly [string, string])[];
   /** Certificates (PEM) that outgoing TLS trusts beside the public ones. */
   egressRoots?: string;

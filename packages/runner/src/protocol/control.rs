@@ -63,6 +63,9 @@ pub struct Load {
     pub concurrency: u32,
     /// Lanes on which workers are started at once.
     pub lanes: Vec<usize>,
+    /// Nothing follows a worker of these lanes: the sandbox ends with it.
+    #[serde(default)]
+    pub one_worker: bool,
     pub env: Vec<(String, String)>,
     /// Certificates (PEM) that outgoing TLS trusts beside the public ones.
     #[serde(default)]

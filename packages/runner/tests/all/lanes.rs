@@ -46,6 +46,18 @@ fn workers_are_on_the_lanes_that_were_named() {
 }
 
 #[test]
+fn where_one_worker_is_wanted_none_follows() {
+    let mut runner = Runner::load(&guest("probe"), 1, json!({ "oneWorker": true }));
+    assert_eq!(exchange(&mut runner.lanes[0], 7, &get("/")).status, 200);
+    let report = runner.report();
+    assert_eq!(report["ended"]["worker"], 1);
+    assert_eq!(report["started"], Value::Null);
+    // It is not only late: what is said after the next command comes from a supervisor that has made its round.
+    runner.command(FrameType::Worker, &json!({ "lane": 0 }));
+    assert_eq!(runner.report(), json!({ "lane": 0, "started": 2 }));
+}
+
+#[test]
 fn a_request_may_be_sent_before_loaded() {
     let mut runner = Runner::start(1);
     runner.send_load(&guest("probe"), json!({}));
