@@ -44,6 +44,11 @@ const LONGEST_PAUSE_MS = 5_000;
 /** Failed starts in a row until requests are refused: one may be the fault of a spawner that died, and the next start mends it. */
 const FAILURES_UNTIL_REFUSAL = 3;
 const PROTOCOL_VERSION = 1;
+/**
+ * How long a pool that still has runners waits with starting another. To start one takes a processor for some milliseconds, which the request that
+ * has just taken one needs itself: begun at once, the start doubled the time to the first byte on two processors.
+ */
+const REFILL_DELAY_MS = 5;
 
 /** A pool of runners with `lanes` lanes each that keeps `size` ready and starts at most `startsAtOnce` side by side. */
 export function createRunnerPool(deps: {
@@ -63,6 +68,7 @@ export function createRunnerPool(deps: {
   let failures = 0;
   let lastFailure: string | undefined;
   let pause: NodeJS.Timeout | undefined;
+  let later: NodeJS.Timeout | undefined;
   let warmed = false;
   let closed = false;
   const firstStart = Promise.withResolvers<void>();
@@ -80,6 +86,13 @@ export function createRunnerPool(deps: {
       starting++;
       void start();
     }
+  };
+
+  const refillLater = (): void => {
+    later ??= setTimeout(() => {
+      later = undefined;
+      refill();
+    }, REFILL_DELAY_MS);
   };
 
   const start = async (): Promise<void> => {
@@ -142,7 +155,8 @@ export function createRunnerPool(deps: {
       warmed = true;
       const pooled = ready.shift();
       if (pooled !== undefined) {
-        refill();
+        if (ready.length > 0) refillLater();
+        else refill();
         return Promise.resolve(pooled);
       }
       const { promise, resolve, reject } = Promise.withResolvers<PooledRunner>();
@@ -155,6 +169,7 @@ export function createRunnerPool(deps: {
     close: () => {
       closed = true;
       clearTimeout(pause);
+      clearTimeout(later);
       for (const waiter of waiters.splice(0)) {
         waiter.reject(new InvocationError('draining', 'The server is about to stop.'));
       }
