@@ -179,7 +179,8 @@ export function createArtifactCatalog(deps: {
         if (found !== 'not_modified') tier = found.tier;
         if (entry.refusal !== undefined) logRefusal(entry);
         if (!(entry.content instanceof InvocationError)) {
-          await records.write(name, { object: key, etag, blob: entry.content.blob, policy: policyFile });
+          // For the next process: nobody has to wait for it.
+          void records.write(name, { object: key, etag, blob: entry.content.blob, policy: policyFile });
         }
       }
     } catch (error) {

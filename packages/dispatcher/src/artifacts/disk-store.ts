@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdir, readdir, rm, stat, utimes } from 'node:fs/promises';
+import { mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { LRUCache } from 'lru-cache';
 import { ArtifactError } from '@playa/common/artifact-error';
@@ -30,8 +30,8 @@ export type StoredArtifact = {
 /** Verified artifacts on the local disk, by digest. */
 export type DiskStore = {
   /**
-   * Verifies what is read and keeps it on the disk. The end of it is looked at before anything is written, so that neither junk nor what would be
-   * refused is copied.
+   * Verifies what is read and keeps it on the disk. Of what is long the end is looked at before anything is written, so that neither junk nor what
+   * would be refused is copied.
    * @throws {ArtifactError | InvocationError} when it is not accepted, {ObjectChangedError} when it was replaced meanwhile,
    *   {DiskError} for the disk; errors of the body as they are
    */
@@ -48,8 +48,8 @@ export type DiskStore = {
 
 /** Left-overs of a process that died while it wrote; a write takes seconds. */
 const STALE_TEMPORARY_MS = 60 * 60 * 1000;
-/** What is held in memory until its end is there; the end of what is longer is read first, by a request of its own. */
-const SMALL_BYTES = 256 * 1024;
+/** The end of what is longer is read first, by a request of its own. For the rest that would take longer than to write it and remove it again. */
+const ONE_PASS_BYTES = 16 * 1024 * 1024;
 /** So many files are known to be whole; further ones are hashed again when they are needed again. */
 const MAX_VERIFIED = 20_000;
 const BLOB = /^[0-9a-f]{64}-[0-9a-f]{16}-[0-9a-f]{16}\.cwasm$/;
@@ -114,7 +114,7 @@ export async function openDiskStore(deps: {
     return stored;
   };
 
-  /** `early` is the trailer when it is known before the rest is read. */
+  /** `early` is the trailer where it was read before the rest. */
   const store = async (
     content: AsyncIterable<Buffer>,
     bytes: number,
@@ -126,25 +126,20 @@ export async function openDiskStore(deps: {
     });
     const temporary = join(incoming, `${process.pid}-${randomBytes(8).toString('hex')}`);
     try {
-      const written = await writeIncoming(temporary, content, early?.elfBytes ?? 0, atStep);
-      const trailer = await readTrailer(temporary);
+      const written = await writeIncoming(temporary, content, atStep);
+      const trailer = parseTail(written.end(), written.bytes());
       if (early !== undefined && !trailer.manifestBytes.equals(early.manifestBytes)) throw new ObjectChangedError();
-      let manifest;
-      if (early === undefined) ({ manifest } = await verifyFile(temporary, accept));
-      else {
-        manifest = await accept(trailer);
-        checkDigest(written.sha256, manifest);
-      }
+      const manifest = await accept(trailer);
+      checkDigest(written.of(trailer.elfBytes), manifest);
       atStep('verified');
       const blob = blobName(trailer);
       const path = join(blobs, blob);
-      const now = new Date(deps.nowMs());
-      await utimes(temporary, now, now);
       await publishIncoming(temporary, path);
       atStep('renamed');
       return remember({ blob, path, manifest });
-    } finally {
+    } catch (error) {
       await rm(temporary, { force: true }).catch(() => undefined);
+      throw error;
     }
   };
 
@@ -155,13 +150,8 @@ export async function openDiskStore(deps: {
       if (isZstd(await chunks.peek(4))) {
         return await store(decompressZstd(chunks, deps.maxArtifactBytes), object.bytes, undefined, accept);
       }
-      const tail =
-        object.bytes <= SMALL_BYTES
-          ? await chunks.peek(object.bytes + 1)
-          : await object.readTail(Math.min(MAX_TRAILER_BYTES, object.bytes));
-      if (tail === undefined) throw new ObjectChangedError();
-      const early = parseTail(tail, object.bytes);
-      await accept(early);
+      const early = object.bytes <= ONE_PASS_BYTES ? undefined : await readEnd(object);
+      if (early !== undefined) await accept(early);
       // Also where the code is on the disk already: an object whose code is not what its trailer says is refused by every server alike.
       return await store(chunks, object.bytes, early, accept);
     } finally {
@@ -170,6 +160,12 @@ export async function openDiskStore(deps: {
   };
 
   return { admit, open, used: room.used, close: room.close };
+}
+
+async function readEnd(object: IncomingObject): Promise<ArtifactTrailer> {
+  const tail = await object.readTail(MAX_TRAILER_BYTES);
+  if (tail === undefined) throw new ObjectChangedError();
+  return parseTail(tail, object.bytes);
 }
 
 /** The manifest is part of the name, as the same code may come with another policy, and so is the engine that the code is for. */

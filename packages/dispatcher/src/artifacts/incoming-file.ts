@@ -1,7 +1,9 @@
-import { createHash } from 'node:crypto';
+import { fchmodSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { MAX_TRAILER_BYTES } from '@playa/common/artifact-trailer';
 import { createBlockWriter } from './block-writer.ts';
+import { createContentDigest, type ContentDigest } from './content-digest.ts';
 import { asDiskError } from './disk-error.ts';
 
 /** What a write has come to; tests end the process at each of them. */
@@ -15,33 +17,29 @@ const MODE = 0o444;
 
 /**
  * Writes content to a new file; it is removed again when anything fails.
- * @param hashedBytes the digest is taken of so many bytes from the start
- * @returns the digest as hex, and the length
+ * @returns its digest, with so much of the end as a trailer may have
  * @throws {DiskError} for the disk; errors of the content as they are
  */
 export async function writeIncoming(
   path: string,
   content: AsyncIterable<Buffer>,
-  hashedBytes: number,
   atStep: AtStep,
-): Promise<{ sha256: string; bytes: number }> {
+): Promise<ContentDigest> {
   const file = await open(path, 'wx', 0o600).catch(failWrite);
-  const hash = createHash('sha256');
+  const digest = createContentDigest(MAX_TRAILER_BYTES);
   const writer = createBlockWriter(file);
-  let bytes = 0;
   try {
     atStep('opened');
     for await (const chunk of content) {
-      if (bytes < hashedBytes) hash.update(chunk.subarray(0, hashedBytes - bytes));
-      bytes += chunk.length;
+      digest.update(chunk);
       await writer.write(chunk);
       atStep('partly_written');
     }
     await writer.end();
     atStep('written');
-    // A umask must not take the right to read from the sandbox's user.
-    await file.chmod(MODE).catch(failWrite);
-    return { sha256: hash.digest('hex'), bytes };
+    // A umask must not take the right to read from the sandbox's user. On an open file this takes less than the way to another thread and back.
+    fchmodSync(file.fd, MODE);
+    return digest;
   } catch (error) {
     await writer.end().catch(() => undefined);
     await rm(path, { force: true }).catch(() => undefined);

@@ -49,6 +49,35 @@ export async function openNameRecords(deps: {
   const fileOf = (key: string): string =>
     join(folder, `${createHash('sha256').update(`${deps.bucket}\0${key}`).digest('hex')}.json`);
 
+  let turn: Promise<void> = Promise.resolve();
+  /** One after the other: nobody waits for them, and what was asked for last must be what stays. */
+  const inTurn = (change: () => Promise<void>): Promise<void> => (turn = turn.then(change));
+
+  const write = async (key: string, { object, etag, blob, policy }: Omit<NameRecord, 'checkedAtMs'>): Promise<void> => {
+    const path = fileOf(key);
+    const temporary = `${path}.${process.pid}.${randomBytes(6).toString('hex')}`;
+    try {
+      const now = new Date(deps.nowMs());
+      await writeFile(temporary, JSON.stringify({ bucket: deps.bucket, key, object, etag, blob, policy }), {
+        flag: 'wx',
+        mode: 0o600,
+      });
+      await utimes(temporary, now, now);
+      deps.atRecorded?.();
+      await rename(temporary, path);
+    } catch {
+      await rm(temporary, { force: true }).catch(() => undefined);
+    }
+  };
+
+  const checked = async (key: string): Promise<void> => {
+    const path = fileOf(key);
+    const stats = await stat(path).catch(() => undefined);
+    if (stats === undefined || deps.nowMs() - stats.mtimeMs < CHECK_INTERVAL_MS) return;
+    const now = new Date(deps.nowMs());
+    await utimes(path, now, now).catch(() => undefined);
+  };
+
   return {
     read: async (key) => {
       const path = fileOf(key);
@@ -65,30 +94,9 @@ export async function openNameRecords(deps: {
         return undefined;
       }
     },
-    write: async (key, { object, etag, blob, policy }) => {
-      const path = fileOf(key);
-      const temporary = `${path}.${process.pid}.${randomBytes(6).toString('hex')}`;
-      try {
-        const now = new Date(deps.nowMs());
-        await writeFile(temporary, JSON.stringify({ bucket: deps.bucket, key, object, etag, blob, policy }), {
-          flag: 'wx',
-          mode: 0o600,
-        });
-        await utimes(temporary, now, now);
-        deps.atRecorded?.();
-        await rename(temporary, path);
-      } catch {
-        await rm(temporary, { force: true }).catch(() => undefined);
-      }
-    },
-    checked: async (key) => {
-      const path = fileOf(key);
-      const stats = await stat(path).catch(() => undefined);
-      if (stats === undefined || deps.nowMs() - stats.mtimeMs < CHECK_INTERVAL_MS) return;
-      const now = new Date(deps.nowMs());
-      await utimes(path, now, now).catch(() => undefined);
-    },
-    forget: (key) => rm(fileOf(key), { force: true }).catch(() => undefined),
+    write: (key, record) => inTurn(() => write(key, record)),
+    checked: (key) => inTurn(() => checked(key)),
+    forget: (key) => inTurn(() => rm(fileOf(key), { force: true }).catch(() => undefined)),
   };
 }
 

@@ -46,7 +46,7 @@ function open(maxBytes = 1000 * MIB): Promise<DiskStore> {
   return openDiskStore({
     directory: join(folder, 'state'),
     maxBytes,
-    maxArtifactBytes: 8 * MIB,
+    maxArtifactBytes: 24 * MIB,
     nowMs: () => Date.now() + aheadMs,
   });
 }
@@ -72,8 +72,12 @@ function incoming(content: Buffer, chunkBytes = 64 * 1024): IncomingObject & { r
 
 const kept = (): string[] => readdirSync(join(folder, 'state/artifacts'));
 const left = (): string[] => readdirSync(join(folder, 'state/incoming'));
-/** Larger than what is held in memory. */
-const large = (seed: string): Buffer => makeArtifact(Buffer.from(seed.repeat(Math.ceil(MIB / seed.length))), key);
+const make = (seed: string, bytes: number): Buffer =>
+  makeArtifact(Buffer.from(seed.repeat(Math.ceil(bytes / seed.length))), key);
+/** Longer than what an end may have. */
+const large = (seed: string): Buffer => make(seed, MIB);
+/** Its end is read before the rest. */
+const long = (seed: string): Buffer => make(seed, 17 * MIB);
 const admit = (content: Buffer): Promise<StoredArtifact> => store.admit(incoming(content), accept);
 
 test('what is admitted is on the disk as it was, and is taken from there by another process', async () => {
@@ -87,16 +91,28 @@ test('what is admitted is on the disk as it was, and is taken from there by anot
   expect(left()).toEqual([]);
 });
 
-describe('what is refused is not copied', () => {
+describe('what is refused leaves nothing, and of what is long little is read', () => {
   test.each<[string, () => Buffer]>([
-    ['junk', () => Buffer.alloc(4 * MIB, 'junk')],
-    ['a truncated artifact', () => large('truncated').subarray(0, -1)],
-    ['the signature of somebody else', () => flip(large('forged'), -30)],
-    ['more than the server takes', () => Buffer.alloc(9 * MIB)],
-  ])('%s', async (_what, make) => {
-    const object = incoming(make());
+    ['junk', () => Buffer.alloc(20 * MIB, 'junk')],
+    ['a truncated artifact', () => long('truncated').subarray(0, -1)],
+    ['the signature of somebody else', () => flip(long('forged'), -30)],
+    ['more than the server takes', () => Buffer.alloc(25 * MIB)],
+  ])('%s', async (_what, content) => {
+    const object = incoming(content());
     await expect(store.admit(object, accept)).rejects.toMatchObject({ name: 'ArtifactError' });
     expect(object.readBytes()).toBeLessThan(128 * 1024);
+    expect([...kept(), ...left()]).toEqual([]);
+  });
+
+  test.each<[string, () => Buffer]>([
+    ['junk', () => Buffer.alloc(4 * MIB, 'junk')],
+    ['nothing', () => Buffer.alloc(0)],
+    ['a few bytes', () => Buffer.from('junk')],
+    ['a truncated artifact', () => large('truncated').subarray(0, -1)],
+    ['the signature of somebody else', () => flip(large('forged'), -30)],
+    ['code that was changed', () => flip(large('changed'), 1000)],
+  ])('short: %s', async (_what, content) => {
+    await expect(admit(content())).rejects.toMatchObject({ name: 'ArtifactError' });
     expect([...kept(), ...left()]).toEqual([]);
   });
 });
@@ -114,11 +130,11 @@ test('changed code, with the trailer of the right one, is refused and leaves not
 });
 
 test('an object whose end is of another version is read again by the caller', async () => {
-  const object = incoming(large('one'));
-  const other = large('two');
+  const object = incoming(long('one'));
+  const other = long('two');
   const mixed = { ...object, readTail: (bytes: number) => Promise.resolve(other.subarray(other.length - bytes)) };
   await expect(store.admit(mixed, accept)).rejects.toMatchObject({ name: 'ObjectChangedError' });
-  const gone = { ...incoming(large('one')), readTail: () => Promise.resolve(undefined) };
+  const gone = { ...incoming(long('one')), readTail: () => Promise.resolve(undefined) };
   await expect(store.admit(gone, accept)).rejects.toMatchObject({ name: 'ObjectChangedError' });
   expect([...kept(), ...left()]).toEqual([]);
 });
@@ -134,7 +150,7 @@ describe('zstd', () => {
   test.each<[string, () => Buffer, RegExp]>([
     ['truncated', () => zstdCompressSync(large('t')).subarray(0, -20), /zstd data is damaged or incomplete/],
     ['damaged', () => flip(zstdCompressSync(randomArtifact()), 50_000), /./],
-    ['of terabytes', () => zstdCompressSync(Buffer.alloc(64 * MIB)), /more than 8388608 bytes/],
+    ['of terabytes', () => zstdCompressSync(Buffer.alloc(64 * MIB)), /more than 25165824 bytes/],
     ['of junk', () => zstdCompressSync(Buffer.from('junk')), /not an artifact/],
   ])('%s, is refused and leaves nothing', async (_what, make, message) => {
     await expect(admit(make())).rejects.toThrow(message);

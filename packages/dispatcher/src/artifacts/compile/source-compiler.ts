@@ -103,7 +103,8 @@ export function createSourceCompiler(deps: CompilerDeps): SourceCompiler {
     try {
       await mkdir(folder, { recursive: true, mode: 0o711 });
       if (source.bytes > deps.limits.outputBytes) throw refused('too_long', `it has ${source.bytes} bytes`);
-      const { sha256 } = await writeIncoming(join(folder, SOURCE_FILE), source.body, Infinity, () => undefined);
+      const written = await writeIncoming(join(folder, SOURCE_FILE), source.body, () => undefined);
+      const sha256 = written.of(written.bytes());
       const record = await records.read(recordKey(sha256));
       const kept = record === undefined ? undefined : await disk.open(record.blob, accept);
       if (kept !== undefined) return { sha256, kept };
