@@ -152,8 +152,8 @@ describe('zstd', () => {
     ['damaged', () => flip(zstdCompressSync(randomArtifact()), 50_000), /./],
     ['of terabytes', () => zstdCompressSync(Buffer.alloc(64 * MIB)), /more than 25165824 bytes/],
     ['of junk', () => zstdCompressSync(Buffer.from('junk')), /not an artifact/],
-  ])('%s, is refused and leaves nothing', async (_what, make, message) => {
-    await expect(admit(make())).rejects.toThrow(message);
+  ])('%s, is refused and leaves nothing', async (_what, compressed, message) => {
+    await expect(admit(compressed())).rejects.toThrow(message);
     expect([...kept(), ...left()]).toEqual([]);
   });
 });
