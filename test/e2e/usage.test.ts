@@ -1,8 +1,8 @@
-import { readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { buildGuest } from '../harness/artifacts.ts';
-import { send, type Answer } from '../harness/http-client.ts';
+import { openOperator, type Operator } from '../harness/operator.ts';
 import { makeTemporaryFolder } from '../harness/temporary-folder.ts';
 import { makeBucket, type TestBucket } from '../harness/test-bucket.ts';
 import { startServer, type TestServer } from '../harness/test-server.ts';
@@ -10,18 +10,12 @@ import { startServer, type TestServer } from '../harness/test-server.ts';
 const folder = makeTemporaryFolder('usage');
 let bucket: TestBucket;
 let server: TestServer;
-let adminUrl: string;
-let token: string;
+let operator: Operator;
 
 async function start(): Promise<void> {
   server = await startServer(bucket.path, { 'admin-listen': '127.0.0.1:0' }, folder.path);
-  const line = await server.log.waitFor('the admin listener', ({ msg }) => msg === 'listening for operators');
-  adminUrl = `http://127.0.0.1:${String(line['port'])}`;
-  token = readFileSync(join(server.stateFolder, 'admin-token'), 'utf8').trim();
+  operator = await openOperator(server);
 }
-
-const ask = (path: string, authorization = `Bearer ${token}`): Promise<Answer> =>
-  send(`${adminUrl}${path}`, { headers: { authorization } });
 
 beforeAll(async () => {
   bucket = makeBucket({ probe: await buildGuest('probe') });
@@ -41,7 +35,7 @@ test('calls are counted by function and outcome, and survive a restart', async (
   await server.log.invocation(last.requestId);
   type Row = { functionName: string; outcome: string; calls: number; fuel: number };
   const read = async (): Promise<Row[]> =>
-    (JSON.parse((await ask('/usage?function=probe')).text) as { usage: Row[] }).usage;
+    (JSON.parse((await operator.get('/usage?function=probe')).text) as { usage: Row[] }).usage;
   const before = await read();
   expect(before).toMatchObject([
     { outcome: 'ok', calls: 2, fuel: 2 * Number(last.headers['x-playa-fuel']) },
@@ -52,12 +46,12 @@ test('calls are counted by function and outcome, and survive a restart', async (
   expect(await read()).toEqual(before);
   await server.log.invocation((await server.invoke('probe')).requestId);
   expect((await read())[0]).toMatchObject({ outcome: 'ok', calls: 3 });
-  expect((await ask('/usage.csv')).text).toMatch(/^day,functionName,outcome,calls,.*\r\n.*,probe,ok,3,/);
+  expect((await operator.get('/usage.csv')).text).toMatch(/^day,functionName,outcome,calls,.*\r\n.*,probe,ok,3,/);
 });
 
 test('metrics count by outcome and tier, and name no function', async () => {
   const count = async (line: string): Promise<number> => {
-    const { text } = await ask('/metrics');
+    const { text } = await operator.get('/metrics');
     expect(text).not.toContain('probe');
     return Number(
       text
@@ -77,19 +71,15 @@ test('metrics count by outcome and tier, and name no function', async () => {
 });
 
 test('the listener for operators answers nobody without its token, and takes no unknown question', async () => {
+  const { token } = operator;
   for (const wrong of ['', 'Bearer', `Bearer ${token}x`, token, `Basic ${token}`]) {
-    expect((await ask('/usage', wrong)).status).toBe(401);
+    expect((await operator.get('/usage', wrong)).status).toBe(401);
   }
-  expect((await ask('/usage?colour=red')).status).toBe(400);
-  expect((await ask('/usage?from=yesterday')).status).toBe(400);
-  expect((await ask('/nothing')).status).toBe(404);
-  const invalidate = (body: string): Promise<Answer> =>
-    send(`${adminUrl}/invalidate`, {
-      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-      body,
-    });
-  expect((await invalidate('{"function":"probe"}')).status).toBe(204);
-  expect((await invalidate('{"colour":"red"}')).status).toBe(400);
+  expect((await operator.get('/usage?colour=red')).status).toBe(400);
+  expect((await operator.get('/usage?from=yesterday')).status).toBe(400);
+  expect((await operator.get('/nothing')).status).toBe(404);
+  expect((await operator.post('/invalidate', '{"function":"probe"}')).status).toBe(204);
+  expect((await operator.post('/invalidate', '{"colour":"red"}')).status).toBe(400);
   expect((await server.get('/usage')).status).toBe(404);
   expect(statSync(join(server.stateFolder, 'admin-token')).mode & 0o777).toBe(0o600);
   expect(JSON.stringify(server.log.lines)).not.toContain(token);

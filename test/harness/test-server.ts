@@ -13,6 +13,14 @@ import { waitUntil } from './wait-until.ts';
 /** Options of `playa serve` by their flags without the dashes, such as `wall-ms`. */
 export type ServerOptions = Record<string, string | number>;
 
+/** What the program is started in. */
+export type Surroundings = {
+  /** Variables beside those that every test server has. */
+  env?: Readonly<Record<string, string>>;
+  /** A command that becomes the program: it gets it, with its arguments, behind its own, and must exec it. */
+  command?: readonly string[];
+};
+
 /** How the program ended. */
 export type Ending = { code: number | null; signal: NodeJS.Signals | null };
 
@@ -53,11 +61,12 @@ export async function startServer(
   bucketFolder: string,
   options: ServerOptions = {},
   folder?: string,
+  surroundings: Surroundings = {},
 ): Promise<TestServer> {
   const own = folder === undefined ? makeTemporaryFolder('server') : { path: folder, remove: () => undefined };
   const stateFolder = String(options['state-dir'] ?? join(own.path, 'state'));
   mkdirSync(stateFolder, { recursive: true });
-  const child = launch(bucketFolder, own.path, { 'state-dir': stateFolder, ...options });
+  const child = launch(bucketFolder, own.path, { 'state-dir': stateFolder, ...options }, surroundings);
   const log = collectLogLines(child.stdout!);
   let stderr = '';
   child.stderr!.setEncoding('utf8').on('data', (text: string) => (stderr += text));
@@ -123,7 +132,12 @@ export async function startServer(
   };
 }
 
-function launch(bucketFolder: string, folder: string, options: ServerOptions): ChildProcess {
+function launch(
+  bucketFolder: string,
+  folder: string,
+  options: ServerOptions,
+  { env = {}, command = [] }: Surroundings,
+): ChildProcess {
   const flags = Object.entries({
     bucket: bucketFolder,
     listen: '127.0.0.1:0',
@@ -132,10 +146,11 @@ function launch(bucketFolder: string, folder: string, options: ServerOptions): C
     ...options,
   }).flatMap(([name, value]) => [`--${name}`, String(value)]);
   const strayFile = openSync('/etc/hostname', 'r');
-  const child = spawn(PROJECT.playa, ['serve', '--no-config', ...flags], {
+  const [program, ...args] = [...command, PROJECT.playa, 'serve', '--no-config', ...flags];
+  const child = spawn(program!, args, {
     // Its own folder: what is left of it is found by that. No more of the environment than a program needs.
     cwd: folder,
-    env: { PATH: process.env['PATH'], HOME: folder },
+    env: { PATH: process.env['PATH'], HOME: folder, ...env },
     // An open file that the program did not ask for, as a careless parent leaves one: it must not reach a sandbox.
     stdio: ['ignore', 'pipe', 'pipe', ...Array.from({ length: 27 }, () => 'ignore' as const), strayFile],
   });

@@ -9,6 +9,8 @@ export type CountingProxy = {
   url: string;
   /** `GET /bucket/key` of all requests since the last call that are for a whole object; with a range or without content they are left out. */
   takeReads: () => string[];
+  /** `METHOD /bucket/key` of all requests since the last call, whatever was answered. */
+  takeRequests: () => string[];
   /** What happens to the bodies of objects from now on. */
   spoil: (fault: BodyFault) => void;
   close: () => Promise<void>;
@@ -17,10 +19,12 @@ export type CountingProxy = {
 /** Starts a proxy before `target`, a URL without a path. */
 export async function startCountingProxy(target: string): Promise<CountingProxy> {
   let reads: string[] = [];
+  let requests: string[] = [];
   let fault: BodyFault = 'none';
   const server = createServer((request, response) => {
     const path = request.url!.split('?')[0]!;
     const { method, headers } = request;
+    requests.push(`${method} ${path}`);
     const onward = startRequest(`${target}${request.url}`, { method: method!, headers }, (answer) => {
       const isObject = method === 'GET' && answer.statusCode === 200;
       if (isObject && headers.range === undefined) reads.push(path);
@@ -37,6 +41,11 @@ export async function startCountingProxy(target: string): Promise<CountingProxy>
     takeReads: () => {
       const taken = reads;
       reads = [];
+      return taken;
+    },
+    takeRequests: () => {
+      const taken = requests;
+      requests = [];
       return taken;
     },
     spoil: (next) => {

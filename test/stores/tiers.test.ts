@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { ObjectStore } from '@playa/common/object-store';
 import { buildGuest } from '../harness/artifacts.ts';
 import { problemOf } from '../harness/http-client.ts';
+import { openOperator } from '../harness/operator.ts';
 import { PROJECT, wasmtimeFile } from '../harness/project.ts';
 import { runPlaya, type PlayaRun } from '../harness/run-playa.ts';
 import { makeTemporaryFolder } from '../harness/temporary-folder.ts';
@@ -162,11 +163,15 @@ describe.skipIf(missing !== undefined)(`tiers over versitygw${missing === undefi
 
   test('WebAssembly in a remote bucket is compiled once', async () => {
     await put('source.wasm', readFileSync(join(PROJECT.prebuilt, 'probe.wasm')));
-    const server = await serve({ ...state('source'), compiler: wasmtimeFile(), 'bucket-wait-ms': '60s' });
+    const options = { compiler: wasmtimeFile(), 'bucket-wait-ms': '60s', 'admin-listen': '127.0.0.1:0' };
+    const server = await serve({ ...state('source'), ...options });
     proxy.takeReads();
     const answers = await Promise.all(Array.from({ length: 20 }, () => server.invoke('source')));
     expect(answers.filter(({ text }) => text !== 'probe\n')).toEqual([]);
     expect(proxy.takeReads()).toEqual(['/bucket/f/source.wasm']);
+    await Promise.all(answers.map(({ requestId }) => server.log.invocation(requestId)));
+    const metrics = (await (await openOperator(server)).get('/metrics')).text;
+    expect(metrics).toMatch(/^playa_artifact_lookups_total\{tier="compile"\} 20$/m);
   });
 
   test('deploy, rollback and remove over S3, compressed, seen by a running server', async () => {

@@ -1,3 +1,4 @@
+import { ownText } from '@playa/common/own-text';
 import type { Invocation } from '../lifecycle/invocation.ts';
 import { addUsage, type Usage } from './usage.ts';
 
@@ -21,7 +22,7 @@ export function createUsageMeter(deps: { nowMs: () => number; monotonicMs: () =>
     if (row === undefined) {
       row = {
         day,
-        functionName,
+        functionName: ownText(functionName),
         outcome,
         calls: 0,
         fuel: 0,

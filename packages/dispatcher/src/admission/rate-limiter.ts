@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache';
+import { ownText } from '@playa/common/own-text';
 
 /** Bounds how often something may happen for each of many keys. */
 export type RateLimiter = {
@@ -23,7 +24,8 @@ export function createRateLimiter(deps: { maxKeys: number; nowMs: () => number }
       let bucket = buckets.get(key);
       if (bucket === undefined) {
         bucket = { tokens: size, filledAtMs: now };
-        buckets.set(key, bucket);
+        // It may be a part of a header, or of a URL.
+        buckets.set(ownText(key), bucket);
       }
       bucket.tokens = Math.min(size, bucket.tokens + ((now - bucket.filledAtMs) / 1000) * perSecond);
       bucket.filledAtMs = now;

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { ArtifactManifest } from '@playa/common/artifact-manifest';
 import type { ArtifactError } from '@playa/common/artifact-error';
 import type { Closable, ObjectStore } from '@playa/common/object-store';
+import { ownText } from '@playa/common/own-text';
 import { InvocationError } from '../outcome/invocation-error.ts';
 import type { Artifact, Resolution, Tier } from './artifact.ts';
 import { answerOf, createEntry, sizeOf, type CatalogEntry, type GrantPolicy } from './catalog-entry.ts';
@@ -212,9 +213,11 @@ export function createArtifactCatalog(deps: {
   const isFollowed = ({ checkedAtMs }: CatalogEntry, now: number): boolean =>
     now - checkedAtMs < FOLLOWED_REVALIDATE_MS && deps.isFollowed(checkedAtMs);
 
-  const refreshOnce = (name: string): Promise<Resolution> => {
-    let pending = refreshing.get(name);
+  const refreshOnce = (asked: string): Promise<Resolution> => {
+    let pending = refreshing.get(asked);
     if (pending === undefined) {
+      // What is known of it outlives the request, whose URL the name is a part of.
+      const name = ownText(asked);
       pending = refresh(name).finally(() => {
         refreshing.delete(name);
         changes.delete(name);

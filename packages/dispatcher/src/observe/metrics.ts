@@ -17,12 +17,13 @@ export type Gauge = { name: string; help: string; read: () => number };
 
 /** Upper bounds of the classes of durations, in seconds. */
 const BUCKETS_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30] as const;
-const TIERS: readonly Tier[] = ['ram', 'disk', 'bucket'];
+/** Every tier there is, each with what it begins at. */
+const NO_LOOKUPS: Readonly<Record<Tier, number>> = { ram: 0, disk: 0, bucket: 0, compile: 0 };
 
 /** Labels are outcomes and tiers alone: names of functions come from strangers, and their number has no bound. The accounting has them. */
 export function createMetrics(deps: { gauges: readonly Gauge[]; nowMs: () => number }): Metrics {
   const outcomes = new Map<OutcomeCode, number>(Object.keys(OUTCOMES).map((code) => [code as OutcomeCode, 0]));
-  const tiers = new Map<Tier, number>(TIERS.map((tier) => [tier, 0]));
+  const tiers = { ...NO_LOOKUPS };
   const durations = Array.from({ length: BUCKETS_S.length + 1 }, () => 0);
   let durationsSumS = 0;
   const loopDelay = monitorEventLoopDelay({ resolution: 10 });
@@ -31,7 +32,7 @@ export function createMetrics(deps: { gauges: readonly Gauge[]; nowMs: () => num
   return {
     record: ({ outcome, tier, startedMs }) => {
       outcomes.set(outcome, outcomes.get(outcome)! + 1);
-      if (tier !== undefined) tiers.set(tier, tiers.get(tier)! + 1);
+      if (tier !== undefined) tiers[tier]++;
       const seconds = (deps.nowMs() - startedMs) / 1000;
       let bucket = 0;
       while (bucket < BUCKETS_S.length && seconds > BUCKETS_S[bucket]!) bucket++;
@@ -47,7 +48,8 @@ export function createMetrics(deps: { gauges: readonly Gauge[]; nowMs: () => num
         lines.push(`playa_invocations_total{outcome="${code}",blame="${OUTCOMES[code].blame}"} ${count}`);
       }
       family('playa_artifact_lookups_total', 'counter', 'Look-ups of functions by the tier that answered.');
-      for (const [tier, count] of tiers) lines.push(`playa_artifact_lookups_total{tier="${tier}"} ${count}`);
+      for (const [tier, count] of Object.entries(tiers))
+        lines.push(`playa_artifact_lookups_total{tier="${tier}"} ${count}`);
       family(
         'playa_invocation_duration_seconds',
         'histogram',
