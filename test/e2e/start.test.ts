@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { buildGuest, TEST_KEYS } from '../harness/artifacts.ts';
 import { PROJECT, runnerFile } from '../harness/project.ts';
+import { mountsMissing, underMount } from '../harness/small-disk.ts';
 import { makeTemporaryFolder } from '../harness/temporary-folder.ts';
 import { makeBucket, type TestBucket } from '../harness/test-bucket.ts';
 import { startServer } from '../harness/test-server.ts';
@@ -24,12 +25,13 @@ afterAll(() => {
 
 type Run = { code: number; stdout: string; stderr: string };
 
-/** Runs `playa` to its end, in the folder of the test. */
-function playa(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Run> {
+/** Runs `playa` to its end, in the folder of the test; `command` becomes it, where it is given. */
+function playa(args: readonly string[], env: NodeJS.ProcessEnv = {}, command: readonly string[] = []): Promise<Run> {
+  const [program, ...rest] = [...command, PROJECT.playa, ...args];
   return new Promise((resolve) => {
     execFile(
-      PROJECT.playa,
-      [...args],
+      program!,
+      rest,
       { cwd: folder.path, env: { PATH: process.env['PATH'], HOME: folder.path, ...env }, timeout: 20_000 },
       (error: ExecFileException | null, stdout, stderr) => {
         resolve({ code: error === null ? 0 : typeof error.code === 'number' ? error.code : -1, stdout, stderr });
@@ -125,6 +127,48 @@ test('help and version end with status 0 and list every option', async () => {
   expect((await playa(['--version'])).stdout).toMatch(/^playa \d+\.\d+\.\d+/);
   expect((await playa(['dance'])).code).toBe(2);
 });
+
+const mounts = mountsMissing();
+describe.skipIf(mounts !== undefined)(
+  `a state folder that takes nothing${mounts === undefined ? '' : ` (${mounts})`}`,
+  () => {
+    const state = (name: string): string => {
+      const path = join(folder.path, 'states', name);
+      for (const store of ['run', 'bin', 'artifacts', 'incoming', 'names'])
+        mkdirSync(join(path, store), { recursive: true });
+      return path;
+    };
+    /** Starts where a folder is mounted over, and expects that it does not. */
+    const refuse = async (path: string, ...mount: Parameters<typeof underMount>): Promise<string> => {
+      const args = serve('--no-config').map((arg) => (arg === join(folder.path, 'state') ? path : arg));
+      const { code, stdout, stderr } = await playa(args, {}, underMount(...mount));
+      expect([code, stdout]).toEqual([2, '']);
+      expect(stderr).toContain(`the state folder ${path} cannot be used: `);
+      expect(stderr).toContain('--state-dir');
+      expect(stderr.trim().split('\n')).toHaveLength(1);
+      return stderr;
+    };
+
+    test('because all of it is read-only', async () => {
+      const path = state('whole');
+      expect(await refuse(path, path, 'read-only')).toContain('EROFS');
+    });
+
+    test.each(['run', 'bin', 'artifacts', 'incoming', 'names'])('because %s in it is read-only', async (store) => {
+      const path = state(store);
+      const stderr = await refuse(path, join(path, store), 'read-only');
+      expect(stderr).toContain('EROFS');
+      expect(stderr).toContain(join(path, store));
+    });
+
+    test('because the disk is full', async () => {
+      const path = state('full');
+      const stderr = await refuse(path, path, 'small', '1m');
+      expect(stderr).toContain('ENOSPC');
+      expect(stderr).toContain('make room there');
+    });
+  },
+);
 
 describe('where no sandbox can be started the server does not start, and leaves nothing', () => {
   const runFolders = (): string[] => readdirSync(join(folder.path, 'state', 'run'));

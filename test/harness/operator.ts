@@ -13,11 +13,14 @@ export type Operator = {
   post: (path: string, body: string) => Promise<Answer>;
 };
 
-/** The operator of a server that was started with `'admin-listen': '127.0.0.1:0'`. */
-export async function openOperator(server: TestServer): Promise<Operator> {
+/** The operator of a server that was started with `'admin-listen': '127.0.0.1:0'`; `tokenFile` where its state folder is not seen from here. */
+export async function openOperator(
+  server: TestServer,
+  tokenFile = join(server.stateFolder, 'admin-token'),
+): Promise<Operator> {
   const line = await server.log.waitFor('the listener for operators', ({ msg }) => msg === 'listening for operators');
   const url = `http://127.0.0.1:${String(line['port'])}`;
-  const token = readFileSync(join(server.stateFolder, 'admin-token'), 'utf8').trim();
+  const token = readFileSync(tokenFile, 'utf8').trim();
   const own = `Bearer ${token}`;
   return {
     url,

@@ -11,6 +11,8 @@ import { createClientAddress } from './admission/client-address.ts';
 import { createMemoryGauge } from './admission/memory-gauge.ts';
 import { createRateLimiter } from './admission/rate-limiter.ts';
 import { describeHostEngine } from './artifacts/engine-check.ts';
+import { DISK_STORE_FOLDERS } from './artifacts/disk-store.ts';
+import { NAME_RECORDS_FOLDER } from './artifacts/name-records.ts';
 import { openArtifacts } from './artifacts/open-artifacts.ts';
 import { openBucket } from './artifacts/open-bucket.ts';
 import { ConfigError } from './config/config-error.ts';
@@ -64,7 +66,7 @@ export async function serve(config: Config, logger: OpenLogger): Promise<PlayaSe
   const secrets = config.secrets === '' ? NO_SECRETS : openSecretStore(config.secrets);
   // Made on first use, so that build-cwasm and the server of one user agree without a word.
   await openSigningKey(config.keys);
-  const state = openStateDirectory(config.stateDir, config.runner);
+  const state = openStateDirectory(config.stateDir, config.runner, [...DISK_STORE_FOLDERS, NAME_RECORDS_FOLDER]);
   const virtualHosts = createVirtualHosts((socket) => server.server.emit('connection', socket));
   const egress = openEgress({ config, stateRoot: state.root, virtualHosts, log, nowMs });
   const { runner, seccompFilter } = state;
@@ -97,6 +99,7 @@ export async function serve(config: Config, logger: OpenLogger): Promise<PlayaSe
     instanceWorkers: config.processesPerRunner,
     maxRunners: config.maxRunners,
     memoryIsShort: createMemoryGauge({ minFreeBytes: config.minFreeMemoryBytes, nowMs }).isShort,
+    onUsed: (artifact) => artifacts.used(artifact),
     runnerIdleMs: config.runnerIdleMs,
     nowMs,
   });
@@ -109,6 +112,7 @@ export async function serve(config: Config, logger: OpenLogger): Promise<PlayaSe
     userIds,
     grant: createPolicyGranter(config, secrets),
     onRetired: (artifact) => lender.retire(artifact),
+    filesInUse: lender.filesInUse,
     nowMs,
     log,
   });

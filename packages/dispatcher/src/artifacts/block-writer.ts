@@ -10,7 +10,7 @@ export type BlockWriter = {
 };
 
 /** Pieces come as the network has them; each write is a way to another thread and back. */
-const BLOCK_BYTES = 512 * 1024;
+export const BLOCK_BYTES = 512 * 1024;
 
 /** A writer with two blocks: one is filled while the other is being written, and neither is made anew. */
 export function createBlockWriter(file: FileHandle): BlockWriter {

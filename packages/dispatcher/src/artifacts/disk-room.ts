@@ -1,10 +1,13 @@
 import { lstat, readdir, rm, statfs, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
+import { BLOCK_BYTES } from './block-writer.ts';
 
 /** Keeps a folder of files within a bound; those go first that were used longest ago. */
 export type DiskRoom = {
   /** Makes room for a file of so many bytes, within the bound and on the disk. Whether there is room is for the write to find out. */
   make: (bytes: number) => Promise<void>;
+  /** Passes content on, and makes room for what it has beyond the bytes for which there is room already. */
+  makeFor: (content: AsyncIterable<Buffer>, bytes: number) => AsyncIterable<Buffer>;
   /** A file was used just now. */
   used: (path: string) => void;
   close: () => void;
@@ -13,6 +16,10 @@ export type DiskRoom = {
 /** Eviction begins above this part of the bound and goes down to the lower one, so that it is not needed again at once. */
 const EVICT_ABOVE = 0.95;
 const EVICT_TO = 0.85;
+/** Where it is not known how long something becomes, room is made for so much of it at a time. */
+const STEP_BYTES = 512 * 1024;
+/** What a writer holds that has been passed on: there was room for it, and the disk does not show yet that it is taken. */
+const HELD_BYTES = 2 * BLOCK_BYTES;
 /** Other servers write to the folder too: what this one knows of it is looked up again after this time. */
 const RESCAN_MS = 60_000;
 /** The order of use outlives the process in the files' times, which other servers see too. */
@@ -26,6 +33,7 @@ export function createDiskRoom(deps: {
   folder: string;
   maxBytes: number;
   isOurs: (name: string) => boolean;
+  filesInUse: () => ReadonlySet<string>;
   nowMs: () => number;
   onEvicted: (path: string) => void;
 }): DiskRoom {
@@ -48,40 +56,65 @@ export function createDiskRoom(deps: {
   const timer = setInterval(() => void flush(), FLUSH_MS);
   timer.unref();
 
-  const evict = async (keepBytes: number): Promise<void> => {
-    await flush();
+  const scan = async (): Promise<RoomFile[]> => {
     const files = await listFiles(folder, deps.isOurs);
-    let total = files.reduce((sum, file) => sum + file.bytes, 0);
-    for (const file of files.toSorted((a, b) => a.usedAtMs - b.usedAtMs)) {
-      if (total <= keepBytes) break;
-      await rm(file.path, { force: true });
-      deps.onEvicted(file.path);
-      total -= file.bytes;
-    }
-    knownBytes = total;
+    knownBytes = sumOf(files);
     scannedAtMs = nowMs();
+    return files;
   };
 
-  const makeRoom = async (bytes: number): Promise<void> => {
-    if (nowMs() - scannedAtMs > RESCAN_MS) {
-      const files = await listFiles(folder, deps.isOurs);
-      knownBytes = files.reduce((sum, file) => sum + file.bytes, 0);
-      scannedAtMs = nowMs();
+  /** Removes of `files` those that were used longest ago, until so many bytes are gone. */
+  const remove = async (files: readonly RoomFile[], bytes: number): Promise<void> => {
+    let removed = 0;
+    for (const file of files.toSorted((a, b) => a.usedAtMs - b.usedAtMs)) {
+      if (removed >= bytes) break;
+      await rm(file.path, { force: true });
+      deps.onEvicted(file.path);
+      removed += file.bytes;
     }
-    if (knownBytes + bytes > maxBytes * EVICT_ABOVE) await evict(Math.max(0, maxBytes * EVICT_TO - bytes));
+    knownBytes -= removed;
+  };
+
+  const makeRoom = async (bytes: number, heldBytes: number): Promise<void> => {
+    if (nowMs() - scannedAtMs > RESCAN_MS) await scan();
+    if (knownBytes + bytes > maxBytes * EVICT_ABOVE) {
+      await flush();
+      const files = await scan();
+      await remove(files, knownBytes + bytes - maxBytes * EVICT_TO);
+    }
     const disk = await statfs(folder);
-    const missing = bytes - disk.bavail * disk.bsize;
-    // Where everything together would not be enough, nothing is given up for it.
-    if (missing > 0 && missing <= knownBytes) await evict(knownBytes - missing);
+    const missing = bytes + heldBytes - disk.bavail * disk.bsize;
+    if (missing > 0) {
+      await flush();
+      // What a runner has mapped takes its room for as long as that runs: removing it would only lose it.
+      const inUse = deps.filesInUse();
+      const idle = (await scan()).filter(({ path }) => !inUse.has(path));
+      // Where everything together would not be enough, nothing is given up for it.
+      if (sumOf(idle) >= missing) await remove(idle, missing);
+    }
     knownBytes += bytes;
   };
 
+  const make = (bytes: number, heldBytes = 0): Promise<void> => {
+    // One after the other: two at once would both count, and both remove, the same files.
+    const mine = turn.then(() => makeRoom(bytes, heldBytes));
+    turn = mine.catch(() => undefined);
+    return mine;
+  };
+
   return {
-    make: (bytes) => {
-      // One after the other: two at once would both count, and both remove, the same files.
-      const mine = turn.then(() => makeRoom(bytes));
-      turn = mine.catch(() => undefined);
-      return mine;
+    make: (bytes) => make(bytes),
+    makeFor: async function* (content, bytes) {
+      let left = bytes;
+      for await (const chunk of content) {
+        left -= chunk.length;
+        if (left < 0) {
+          const more = Math.max(STEP_BYTES, -left);
+          await make(more, HELD_BYTES);
+          left += more;
+        }
+        yield chunk;
+      }
     },
     used: (path) => void used.set(path, nowMs()),
     close: () => {
@@ -91,10 +124,13 @@ export function createDiskRoom(deps: {
   };
 }
 
-async function listFiles(
-  folder: string,
-  isOurs: (name: string) => boolean,
-): Promise<{ path: string; bytes: number; usedAtMs: number }[]> {
+type RoomFile = { path: string; bytes: number; usedAtMs: number };
+
+function sumOf(files: readonly RoomFile[]): number {
+  return files.reduce((sum, { bytes }) => sum + bytes, 0);
+}
+
+async function listFiles(folder: string, isOurs: (name: string) => boolean): Promise<RoomFile[]> {
   const files = [];
   for (const name of await readdir(folder)) {
     if (!isOurs(name)) continue;

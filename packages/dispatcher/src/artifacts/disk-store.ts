@@ -17,7 +17,7 @@ import { engineFingerprint } from './engine-check.ts';
 import { publishIncoming, writeIncoming, type AtStep } from './incoming-file.ts';
 import { ObjectChangedError, peekable, type IncomingObject } from './incoming-object.ts';
 import { checkDigest, verifyFile, type AcceptTrailer } from './verify-file.ts';
-import { decompressZstd, isZstd } from './zstd-content.ts';
+import { decompressZstd, isZstd, MAX_ZSTD_HEAD_BYTES, zstdContentBytes } from './zstd-content.ts';
 
 /** A verified file in the store. */
 export type StoredArtifact = {
@@ -46,6 +46,9 @@ export type DiskStore = {
   close: () => void;
 };
 
+/** Where artifacts are, below the state folder, and where they are written. */
+export const DISK_STORE_FOLDERS = ['artifacts', 'incoming'] as const;
+
 /** Left-overs of a process that died while it wrote; a write takes seconds. */
 const STALE_TEMPORARY_MS = 60 * 60 * 1000;
 /** The end of what is longer is read first, by a request of its own. For the rest that would take longer than to write it and remove it again. */
@@ -64,11 +67,12 @@ export async function openDiskStore(deps: {
   maxBytes: number;
   /** Of one artifact. */
   maxArtifactBytes: number;
+  /** Files that runners have mapped, which take their room also when they are removed; default none. */
+  filesInUse?: () => ReadonlySet<string>;
   nowMs: () => number;
   atStep?: AtStep;
 }): Promise<DiskStore> {
-  const blobs = join(deps.directory, 'artifacts');
-  const incoming = join(deps.directory, 'incoming');
+  const [blobs, incoming] = DISK_STORE_FOLDERS.map((name) => join(deps.directory, name)) as [string, string];
   await mkdir(blobs, { recursive: true, mode: 0o700 });
   await mkdir(incoming, { recursive: true, mode: 0o700 });
   await removeStale(incoming, deps.nowMs() - STALE_TEMPORARY_MS);
@@ -78,6 +82,7 @@ export async function openDiskStore(deps: {
     folder: blobs,
     maxBytes: deps.maxBytes,
     isOurs: (name) => BLOB.test(name),
+    filesInUse: deps.filesInUse ?? (() => new Set()),
     nowMs: deps.nowMs,
     onEvicted: (path) => verified.delete(basename(path)),
   });
@@ -147,8 +152,12 @@ export async function openDiskStore(deps: {
     try {
       checkSize(object.bytes, deps.maxArtifactBytes);
       const chunks = peekable(object.body);
-      if (isZstd(await chunks.peek(4))) {
-        return await store(decompressZstd(chunks, deps.maxArtifactBytes), object.bytes, undefined, accept);
+      const head = await chunks.peek(MAX_ZSTD_HEAD_BYTES);
+      if (isZstd(head)) {
+        const bytes = Math.max(object.bytes, zstdContentBytes(head) ?? 0);
+        checkSize(bytes, deps.maxArtifactBytes);
+        const content = room.makeFor(decompressZstd(chunks, deps.maxArtifactBytes), bytes);
+        return await store(content, bytes, undefined, accept);
       }
       const early = object.bytes <= ONE_PASS_BYTES ? undefined : await readEnd(object);
       if (early !== undefined) await accept(early);

@@ -26,6 +26,9 @@ export type NameRecords = {
   forget: (key: string) => Promise<void>;
 };
 
+/** Where they are, below the state folder. */
+export const NAME_RECORDS_FOLDER = 'names';
+
 const CHECK_INTERVAL_MS = 60_000;
 /** Of functions that were not asked for in so long nothing is remembered. */
 const KEEP_MS = 30 * 24 * 60 * 60 * 1000;
@@ -43,7 +46,7 @@ export async function openNameRecords(deps: {
   /** Told when a record is about to be published. */
   atRecorded?: () => void;
 }): Promise<NameRecords> {
-  const folder = join(deps.directory, 'names');
+  const folder = join(deps.directory, NAME_RECORDS_FOLDER);
   await mkdir(folder, { recursive: true, mode: 0o700 });
   void removeOld(folder, deps.nowMs() - KEEP_MS);
   const fileOf = (key: string): string =>

@@ -36,6 +36,8 @@ export async function openArtifacts(deps: {
   engine: HostEngine;
   grant: GrantPolicy;
   onRetired: (artifact: Artifact) => void;
+  /** Files of the disk tier that runners of this server have mapped. */
+  filesInUse: () => ReadonlySet<string>;
   nowMs: () => number;
   log: Logger;
 }): Promise<ArtifactCatalog> {
@@ -44,6 +46,7 @@ export async function openArtifacts(deps: {
     directory: state.root,
     maxBytes: config.cacheMaxBytes,
     maxArtifactBytes: config.maxArtifactBytes,
+    filesInUse: deps.filesInUse,
     nowMs: Date.now,
   });
   const records = await openNameRecords({ directory: state.root, bucket: bucket.description, nowMs: Date.now });

@@ -24,6 +24,8 @@ export type WorkerEnd = { ended: EndedWorker | undefined; resolve: (() => void) 
 
 /** A worker ends within a millisecond after DONE; on a busy machine it may wait for the processor. */
 const LINGER_LIMIT_MS = 1_000;
+/** Where the disk is full or read-only. */
+const DISK_RETRY_AFTER_S = 2;
 
 /** The reason of the error when an artifact is no longer on the disk: it can be fetched again. */
 export const EVICTED = 'artifact_evicted';
@@ -217,8 +219,11 @@ function linkArtifact(artifactPath: string, linkPath: string): void {
   try {
     linkSync(artifactPath, linkPath);
   } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
+      const detail = "The server's disk cannot take a sandbox for the function.";
+      throw new InvocationError('disk_unavailable', detail, { cause: error, retryAfterS: DISK_RETRY_AFTER_S });
+    }
     // The disk tier made room meanwhile; whoever asked for it brings it back.
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     throw new InvocationError('internal', 'The platform failed.', { reason: EVICTED, cause: error });
   }
 }

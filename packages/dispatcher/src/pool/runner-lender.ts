@@ -14,6 +14,8 @@ export type RunnerLender = {
   lend: (artifact: Artifact) => Lease | PendingLease;
   /** A version of a function was replaced or removed: its runners end when they are idle. */
   retire: (artifact: Artifact) => void;
+  /** The files that runners have mapped, or are about to: removing one gives back no room. */
+  filesInUse: () => ReadonlySet<string>;
   /** Ends all runners at once. */
   close: () => void;
 };
@@ -36,6 +38,8 @@ export function createRunnerLender(deps: {
   instanceWorkers: number;
   maxRunners: number;
   memoryIsShort: () => boolean;
+  /** A version comes into use, or has come out of it. */
+  onUsed: (artifact: Artifact) => void;
   runnerIdleMs: number;
   nowMs: () => number;
 }): RunnerLender {
@@ -77,6 +81,7 @@ export function createRunnerLender(deps: {
       if (!runners.empty || runners.lastUsedMs >= limit) continue;
       functions.delete(artifact);
       deps.budget.leave(runners);
+      deps.onUsed(artifact);
     }
   }, REAP_INTERVAL_MS);
   reaper.unref();
@@ -87,10 +92,12 @@ export function createRunnerLender(deps: {
       if (runners === undefined) {
         runners = create(artifact);
         functions.set(artifact, runners);
+        deps.onUsed(artifact);
       }
       return runners.lend();
     },
     retire: (artifact) => functions.get(artifact)?.retire(),
+    filesInUse: () => new Set([...functions].filter(([, { empty }]) => !empty).map(([{ path }]) => path)),
     close: () => {
       clearInterval(reaper);
       for (const runners of functions.values()) runners.close();

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { accessSync, chmodSync, constants, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { ConfigError } from '../config/config-error.ts';
 import { seccompFilter } from '../spawner/seccomp-filter.ts';
@@ -24,21 +24,31 @@ export type StateDirectory = {
 /**
  * Makes the state folder, removes what servers left behind that were killed together with their spawner, and puts a copy of the
  * runner's binary there: the source tree may lie where a sandbox's user cannot reach it, and may be rebuilt while this server runs.
- * @throws {ConfigError} when the folder cannot be made or the runner is missing.
+ * @param stores names of folders below it that others keep things in: a server that could not write there would start, and refuse every request
+ * @throws {ConfigError} when the folder cannot be made or written to, or the runner is missing.
  */
-export function openStateDirectory(path: string, runnerBinary: string): StateDirectory {
+export function openStateDirectory(path: string, runnerBinary: string, stores: readonly string[]): StateDirectory {
   const root = resolve(path);
+  const runner = readRunner(runnerBinary);
   try {
-    makePassable(root);
-    makePassable(join(root, 'run'));
-    makePassable(join(root, 'bin'));
+    return openFolders(root, runner, stores);
   } catch (error) {
-    throw new ConfigError(
-      `the state folder cannot be made: ${(error as Error).message}; choose another with --state-dir`,
-      {
-        cause: error,
-      },
-    );
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === undefined) throw error;
+    const hint =
+      code === 'ENOSPC' ? 'make room there, or choose another with --state-dir' : 'choose another with --state-dir';
+    throw new ConfigError(`the state folder ${root} cannot be used: ${message}; ${hint}`, { cause: error });
+  }
+}
+
+function openFolders(root: string, runner: Buffer, stores: readonly string[]): StateDirectory {
+  makePassable(root);
+  makePassable(join(root, 'run'));
+  makePassable(join(root, 'bin'));
+  for (const store of stores) {
+    const folder = join(root, store);
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK);
   }
   removeAbandoned(join(root, 'run'), killStragglers);
   const run = join(root, 'run', runName(process.pid));
@@ -48,7 +58,7 @@ export function openStateDirectory(path: string, runnerBinary: string): StateDir
   const state = {
     root,
     run,
-    runner: programs.install('playa-runner', readRunner(runnerBinary)),
+    runner: programs.install('playa-runner', runner),
     seccompFilter: programs.install('seccomp-filter', seccompFilter(process.arch)),
     install: (name: string, file: string) => programs.install(name, readFileSync(file)),
     remove: () => {

@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { zstdCompressSync } from 'node:zlib';
+import { constants, zstdCompressSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openSigningKey, type SigningKey } from '@playa/common/key-store';
 import type { ObjectBody } from '@playa/common/object-store';
@@ -150,7 +150,12 @@ describe('zstd', () => {
   test.each<[string, () => Buffer, RegExp]>([
     ['truncated', () => zstdCompressSync(large('t')).subarray(0, -20), /zstd data is damaged or incomplete/],
     ['damaged', () => flip(zstdCompressSync(randomArtifact()), 50_000), /./],
-    ['of terabytes', () => zstdCompressSync(Buffer.alloc(64 * MIB)), /more than 25165824 bytes/],
+    [
+      'of terabytes',
+      () => zstdCompressSync(Buffer.alloc(64 * MIB)),
+      /67108864 bytes, this server takes at most 25165824/,
+    ],
+    ['of terabytes that it keeps to itself', () => compressSilently(Buffer.alloc(64 * MIB)), /more than 25165824 bytes/],
     ['of junk', () => zstdCompressSync(Buffer.from('junk')), /not an artifact/],
   ])('%s, is refused and leaves nothing', async (_what, compressed, message) => {
     await expect(admit(compressed())).rejects.toThrow(message);
@@ -258,6 +263,11 @@ function flip(bytes: Buffer, at: number): Buffer {
   const index = at < 0 ? bytes.length + at : at;
   bytes[index] = bytes[index]! ^ 1;
   return bytes;
+}
+
+/** Without the length of the content in the header, as what is compressed while it comes. */
+function compressSilently(content: Buffer): Buffer {
+  return zstdCompressSync(content, { params: { [constants.ZSTD_c_contentSizeFlag]: 0 } });
 }
 
 /** Nothing that could be compressed. */

@@ -34,6 +34,7 @@ export function openTestArtifacts(
     userIds: createUserIds(200_000, false),
     engine: { wasmtime: '48.0.8', architecture: 'x86_64', cpuFeatures: new Set(['sse4_2']) },
     grant: createPolicyGranter(config, NO_SECRETS),
+    filesInUse: () => new Set(),
     onRetired: more.onRetired ?? (() => undefined),
     nowMs: more.nowMs ?? (() => performance.now()),
     log: pino({ level: 'silent' }),
