@@ -123,6 +123,10 @@ describe('what goes wrong has a code, a message, and JSON where that is asked fo
     ['a source that is nothing', ['deploy', '/etc/hostname', '--name', 'x'], 1, /no kind that can be built/],
     ['a function that is not there', ['remove', 'x'], 3, /no function x/],
     ['a version that is not there', ['rollback', 'x'], 3, /no function x/],
+    ['how many versions stay is not said', ['prune', 'x'], 2, /--keep is missing/],
+    ['how many versions stay is no number', ['prune', '--keep', '-1'], 2, /--keep/],
+    ['two functions to prune', ['prune', 'x', 'y', '--keep', '1'], 2, /y is too much/],
+    ['a function that is not there, pruned', ['prune', 'x', '--keep', '1'], 3, /no function x/],
     ['a function that is not there, verified', ['verify', 'x'], 3, /no function x/],
     ['a function that is not there, rebuilt', ['rebuild', 'x'], 3, /no function x/],
   ])('%s', async (_what, args, code, message) => {
@@ -149,13 +153,16 @@ describe('what goes wrong has a code, a message, and JSON where that is asked fo
     expect(run).toMatchObject({ code: 6, stdout: expect.stringContaining('did not answer') });
   });
 
-  test.each(['deploy', 'list', 'remove', 'rollback', 'verify', 'rebuild'])('%s has a help', async (command) => {
-    const { code, stdout } = await runPlaya([command, '--help']);
-    expect(code).toBe(0);
-    expect(stdout).toContain(`playa ${command} `);
-    expect(stdout).toContain('Exit codes:');
-    expect((await runPlaya(['help'])).stdout).toContain(`  ${command} `);
-  });
+  test.each(['deploy', 'list', 'remove', 'rollback', 'prune', 'verify', 'rebuild'])(
+    '%s has a help',
+    async (command) => {
+      const { code, stdout } = await runPlaya([command, '--help']);
+      expect(code).toBe(0);
+      expect(stdout).toContain(`playa ${command} `);
+      expect(stdout).toContain('Exit codes:');
+      expect((await runPlaya(['help'])).stdout).toContain(`  ${command} `);
+    },
+  );
 });
 
 describe('verify', () => {

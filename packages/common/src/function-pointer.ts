@@ -35,6 +35,11 @@ export function versionKey(sha256: string): string {
   return `${VERSIONS_PREFIX}${sha256}.cwasm`;
 }
 
+/** What marks an artifact that is about to be removed: whoever has just named it in a pointer waits until the mark is gone. */
+export function pruneMarkKey(sha256: string): string {
+  return `.playa/pruning/${sha256}.json`;
+}
+
 /** Whether an object is a pointer rather than an artifact, by its first bytes. */
 export function isPointer(head: Uint8Array): boolean {
   return head[0] === 0x7b;

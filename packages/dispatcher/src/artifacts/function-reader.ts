@@ -84,6 +84,9 @@ export function createFunctionReader(deps: {
         const incomplete = mayBeIncomplete && isNoArtifact(found.content);
         if (!incomplete) return found;
       } catch (error) {
+        if (error instanceof VersionMissingError && attempt >= ATTEMPTS) {
+          return ofMissingVersion(object, error, key, settled);
+        }
         const again = error instanceof ObjectChangedError || error instanceof ObjectStoreError;
         if (!again || (attempt >= ATTEMPTS && !mayBeIncomplete)) throw error;
         if (!mayBeIncomplete) continue;
@@ -116,7 +119,7 @@ export function createFunctionReader(deps: {
     if (kept !== undefined) return { content: kept, tier: 'disk' };
     const object = await bucket.get(key);
     if (object === undefined || object === 'not_modified') {
-      throw new ArtifactError('not_an_artifact', `the pointer names an artifact that the bucket does not have: ${key}`);
+      throw new VersionMissingError(`the pointer names an artifact that the bucket does not have: ${key}`);
     }
     const content = await disk.admit(asIncoming(bucket, key, object), accept);
     await records.write(key, { object: key, etag: object.etag, blob: content.blob, policy: undefined });
@@ -159,6 +162,15 @@ export function createFunctionReader(deps: {
   function fail(error: unknown): never {
     throw asFailure(bucket, error);
   }
+}
+
+/** What a pointer names is not there. Mostly the pointer has moved on since it was read, and what it named was removed. */
+class VersionMissingError extends ObjectChangedError {}
+
+/** Where an earlier version can serve it goes on, as when the bucket is down: whoever deploys may be about to put the artifact back. */
+function ofMissingVersion({ etag }: OpenObject, { message }: Error, key: string, settled: boolean): FoundVersion {
+  if (settled) throw new ObjectStoreError('unavailable', message);
+  return { key, etag, content: asRefusal(new ArtifactError('not_an_artifact', message)), tier: 'bucket' };
 }
 
 function isNoArtifact(content: FoundVersion['content']): boolean {

@@ -18,6 +18,10 @@ export const BUCKET_COMMANDS: Readonly<Record<string, { summary: string; load: (
     summary: 'Removes a function from a bucket.',
     load: async () => (await import('./remove.ts')).REMOVE,
   },
+  prune: {
+    summary: 'Removes earlier versions of functions, and artifacts that no function refers to.',
+    load: async () => (await import('./prune.ts')).PRUNE,
+  },
   verify: {
     summary: 'Says whether an artifact would be loaded.',
     load: async () => (await import('./verify.ts')).VERIFY,

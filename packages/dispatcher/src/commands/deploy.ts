@@ -58,12 +58,14 @@ export async function upload(
 ): Promise<Deployed> {
   const functions = openFunctionBucket(store);
   const { sha256 } = await digestFile(built.path);
-  await functions.keep(sha256, await compressed(input, built.path));
+  const artifact = await compressed(input, built.path);
+  await functions.keep(sha256, artifact);
   if (input.isSet('keep-source')) await keepSource(store, built);
   const deployedAt = new Date().toISOString();
   const { before } = await functions.change(name, async (present) =>
     present?.present.sha256 === sha256 ? undefined : presentVersion(present, { sha256, deployedAt }),
   );
+  await functions.settle(sha256, artifact);
   return { sha256, before: before?.present.sha256, unchanged: before?.present.sha256 === sha256 };
 }
 

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
 import { encodeJournal, JOURNAL_KEY, MAX_JOURNAL_BYTES, parseJournal, withChange } from '@playa/common/change-journal';
 import {
   encodePointer,
@@ -6,6 +7,7 @@ import {
   MAX_POINTER_BYTES,
   MAX_PREVIOUS,
   parsePointer,
+  pruneMarkKey,
   versionKey,
   type DeployedVersion,
   type FunctionPointer,
@@ -28,6 +30,12 @@ export type FunctionBucket = {
   keep: (sha256: string, artifact: ObjectSource) => Promise<void>;
   has: (sha256: string) => Promise<boolean>;
   /**
+   * To be called when a pointer that has been written names an artifact which no pointer may have named before: waits until nobody is about to remove that.
+   * @param artifact puts it back where it was removed
+   * @returns whether the bucket has it
+   */
+  settle: (sha256: string, artifact?: ObjectSource) => Promise<boolean>;
+  /**
    * Makes a kept version the present one, by compare-and-swap; of those who do so at once all are in the list of versions, and the last one is present.
    * @param update decides upon what is there; `undefined` leaves it
    */
@@ -37,13 +45,23 @@ export type FunctionBucket = {
   ) => Promise<{ before: FunctionPointer | undefined; after: FunctionPointer | undefined }>;
   /** Removes a function; it can be brought back. */
   remove: (name: string) => Promise<void>;
+  /** Changes what is kept of a removed function, by compare-and-swap: `forget` all of it, `undefined` nothing. */
+  changeRemoved: (
+    name: string,
+    update: (pointer: FunctionPointer) => FunctionPointer | 'forget' | undefined,
+  ) => Promise<void>;
   /** All functions, in the order of their names; `source` where there is WebAssembly to compile only. */
   list: () => AsyncIterable<{ name: string; kind: 'artifact' | 'source' }>;
+  /** Names of the functions that were removed and are remembered. */
+  listRemoved: () => AsyncIterable<string>;
 };
 
 const ATTEMPTS = 20;
 const REMOVED_PREFIX = '.playa/removed/';
 const MAX_ARTIFACT_BYTES = 4 * 1024 ** 3;
+const MARK_POLL_MS = 100;
+/** A mark that is there for longer was left by a command that was killed. */
+const MARK_WAIT_MS = 60_000;
 
 /** Opens the functions of a bucket. */
 export function openFunctionBucket(store: ObjectStore): FunctionBucket {
@@ -58,6 +76,8 @@ export function openFunctionBucket(store: ObjectStore): FunctionBucket {
     const bytes = await readBody(object.body, MAX_POINTER_BYTES);
     return { etag, modifiedAtMs, pointer: isPointer(bytes) ? parsePointer(bytes) : undefined };
   };
+
+  const has = async (sha256: string): Promise<boolean> => (await store.head(versionKey(sha256))) !== undefined;
 
   const read = async (name: string): Promise<BucketFunction | undefined> => {
     const found = await readPointer(keyOf(name));
@@ -100,9 +120,19 @@ export function openFunctionBucket(store: ObjectStore): FunctionBucket {
 
   return {
     read,
-    readRemoved: async (name) => (await readPointer(`${REMOVED_PREFIX}${name}.json`))?.pointer,
+    readRemoved: async (name) => (await readPointer(removedKey(name)))?.pointer,
     keep,
-    has: async (sha256) => (await store.head(versionKey(sha256))) !== undefined,
+    has,
+    settle: async (sha256, artifact) => {
+      for (let waitedMs = 0; waitedMs < MARK_WAIT_MS; waitedMs += MARK_POLL_MS) {
+        if ((await store.head(pruneMarkKey(sha256))) === undefined) break;
+        await pause(MARK_POLL_MS);
+      }
+      if (await has(sha256)) return true;
+      if (artifact === undefined) return false;
+      await keep(sha256, artifact);
+      return true;
+    },
     change: (name, update) =>
       swap(name, async () => {
         const before = await present(name);
@@ -120,9 +150,24 @@ export function openFunctionBucket(store: ObjectStore): FunctionBucket {
       swap(name, async () => {
         const before = await present(name);
         if (before === undefined) throw new CommandError('not_found', `there is no function ${name} in the bucket`);
-        await store.put(`${REMOVED_PREFIX}${name}.json`, encodePointer(before.pointer));
+        await store.put(removedKey(name), encodePointer(before.pointer));
         await store.delete(keyOf(name), { ifMatch: before.etag });
       }).then(() => note(name)),
+    changeRemoved: (name, update) =>
+      swap(name, async () => {
+        const key = removedKey(name);
+        const found = await readPointer(key);
+        if (found?.pointer === undefined) return;
+        const after = update(found.pointer);
+        if (after === undefined) return;
+        if (after === 'forget') return store.delete(key, { ifMatch: found.etag });
+        await store.put(key, encodePointer(after), { ifMatch: found.etag });
+      }),
+    listRemoved: async function* () {
+      for await (const { key } of store.list(REMOVED_PREFIX)) {
+        if (key.endsWith('.json')) yield key.slice(REMOVED_PREFIX.length, -'.json'.length);
+      }
+    },
     list: async function* () {
       let last: { name: string; kind: 'artifact' | 'source' } | undefined;
       for await (const { key } of store.list('')) {
@@ -139,6 +184,10 @@ export function openFunctionBucket(store: ObjectStore): FunctionBucket {
 
 function keyOf(name: string): string {
   return `${name}.cwasm`;
+}
+
+function removedKey(name: string): string {
+  return `${REMOVED_PREFIX}${name}.json`;
 }
 
 function changed(name: string, cause?: unknown): CommandError {

@@ -1,4 +1,5 @@
 import type { FunctionPointer } from '@playa/common/function-pointer';
+import { forEachAtOnce } from './at-once.ts';
 import { BUCKET_OPTION, functionName, withBucket } from './bucket-option.ts';
 import { CommandError, wordsOf, type Command, type CommandAnswer } from './command.ts';
 import { openFunctionBucket, type FunctionBucket } from './function-bucket.ts';
@@ -24,16 +25,11 @@ type ListedFunction = { name: string; kind: 'deployed' | 'artifact' | 'source'; 
 
 async function listFunctions(functions: FunctionBucket): Promise<CommandAnswer> {
   const listed: ListedFunction[] = [];
-  const reads = new Set<Promise<void>>();
-  for await (const { name, kind } of functions.list()) {
+  await forEachAtOnce(functions.list(), READS_AT_ONCE, async ({ name, kind }) => {
     const entry: ListedFunction = { name, kind };
     listed.push(entry);
-    if (kind === 'source') continue;
-    if (reads.size >= READS_AT_ONCE) await Promise.race(reads);
-    const read = describe(functions, entry).finally(() => reads.delete(read));
-    reads.add(read);
-  }
-  await Promise.all(reads);
+    if (kind !== 'source') await describe(functions, entry);
+  });
   const width = Math.max(0, ...listed.map(({ name }) => name.length)) + 2;
   const lines = listed.map(({ name, kind, version, at }) => {
     return `${name.padEnd(width)}${version?.slice(0, 12) ?? kind}${at === undefined ? '' : `  ${at}`}`;

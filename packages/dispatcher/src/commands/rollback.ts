@@ -38,6 +38,11 @@ export const ROLLBACK: Command = {
         return presentVersion(pointer, { ...target, deployedAt: new Date().toISOString() });
       });
       const { sha256 } = after!.present;
+      // A function that was removed may be forgotten, and its artifacts with it, while it is brought back.
+      if (before === undefined && !(await functions.settle(sha256))) {
+        await functions.remove(name);
+        throw new CommandError('not_found', `${name} was forgotten meanwhile by playa prune; deploy it again`);
+      }
       const json = { name, version: sha256, before: before?.present.sha256 ?? null };
       return { text: `${name} is at ${sha256.slice(0, 12)} again\n`, json };
     }),

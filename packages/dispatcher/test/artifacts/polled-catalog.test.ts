@@ -234,6 +234,36 @@ describe('pointers', () => {
     expect(bucket.takeReads().toSorted()).toEqual(['f.cwasm', 'f.toml', 'g.cwasm', 'g.toml']);
   });
 
+  test('to what is gone: read again, as the pointer may have moved on; what was known serves until they lead somewhere', async () => {
+    const [one, two] = [makeArtifact('one', key), makeArtifact('two', key)];
+    put(versionKey(digest(one)), one);
+    point('f', digest(one));
+    expect(await code('f')).toBe('one');
+    point('f', digest(two));
+    catalog.invalidate('f');
+    expect(await catalog.resolve('f')).toMatchObject({ stale: true });
+    expect(await code('f')).toBe('one');
+    // It is put back: a bucket that failed is asked again after a moment.
+    put(versionKey(digest(two)), two);
+    nowMs += REVALIDATE_MS * 10;
+    expect(await code('f')).toBe('two');
+
+    // Removed between the two reads, and named no more.
+    const three = makeArtifact('three', key);
+    put(versionKey(digest(three)), three);
+    point(
+      'g',
+      digest(one).replace(/^./, (digit) => (digit === '0' ? '1' : '0')),
+    );
+    const get = bucket.get.bind(bucket);
+    let reads = 0;
+    bucket.get = async (name, options) => {
+      if (name.startsWith('.playa/') && ++reads === 1) point('g', digest(three));
+      return get(name, options);
+    };
+    expect(await code('g')).toBe('three');
+  });
+
   test.each<[string, () => void, RegExp]>([
     ['to nothing', () => point('f', '0'.repeat(64)), /does not have/],
     ['that are damaged', () => put('f.cwasm', '{"playa":"function","format":1'), /begins like a pointer/],
