@@ -4,7 +4,7 @@ import { fixedCredentials, openGatewayStore } from './gateway-store.ts';
 import { describeObjectStoreContract } from './object-store-contract.ts';
 import { GATEWAY_KEYS } from './versitygw.ts';
 
-const missing = containerMissing();
+const missing = await containerMissing();
 
 describe.skipIf(missing !== undefined)(
   `versitygw in a container${missing === undefined ? '' : ` (${missing})`}`,
