@@ -10,6 +10,8 @@ export type Fault =
   | { kind: 'reset'; after?: 'nothing' | 'the answer' }
   /** Passes this many bytes of the answer's body on, then closes, says nothing more, or goes on with bytes that nobody sent. */
   | { kind: 'body'; bytes: number; afterwards: 'close' | 'stall' | 'garbage' }
+  /** Changes one byte of the answer's body, which is as long as it was; a negative place counts from its end. */
+  | { kind: 'flip'; at: number }
   /** Changes a header of the request. */
   | { kind: 'rewrite'; header: string; value: string }
   /** Changes headers of the answer; undefined drops one. */
@@ -28,6 +30,8 @@ export type FaultProxy = {
   next: (...faults: (Fault | undefined)[]) => void;
   /** What to do with all requests after those; undefined passes them on. */
   always: (fault: Fault | undefined) => void;
+  /** Which requests faults are for, by their paths; undefined: all. The others are passed on. */
+  only: (path: RegExp | undefined) => void;
   /** Forgets faults and what was seen. */
   reset: () => void;
   close: () => Promise<void>;
@@ -37,10 +41,12 @@ export type FaultProxy = {
 export async function startFaultProxy(targetPort: number): Promise<FaultProxy> {
   let planned: (Fault | undefined)[] = [];
   let standing: Fault | undefined;
+  let chosen: RegExp | undefined;
   const seen: SeenRequest[] = [];
   const server = createServer((request, response) => {
     seen.push({ method: request.method!, url: request.url!, headers: request.headers });
-    const fault = planned.length > 0 ? planned.shift() : standing;
+    const isChosen = chosen?.test(request.url!) ?? true;
+    const fault = !isChosen ? undefined : planned.length > 0 ? planned.shift() : standing;
     request.on('error', () => {});
     handle(request, response, targetPort, fault);
   });
@@ -52,9 +58,11 @@ export async function startFaultProxy(targetPort: number): Promise<FaultProxy> {
     seen,
     next: (...faults) => planned.push(...faults),
     always: (fault) => (standing = fault),
+    only: (path) => (chosen = path),
     reset: () => {
       planned = [];
       standing = undefined;
+      chosen = undefined;
       seen.length = 0;
     },
     close: async () => {
@@ -95,6 +103,7 @@ function passBack(answer: IncomingMessage, request: IncomingMessage, response: S
   if (amended !== undefined) {
     response.writeHead(answer.statusCode!, Object.fromEntries(Object.entries(amended).filter(([, value]) => value)));
   } else response.writeHead(answer.statusCode!, answer.rawHeaders);
+  if (fault?.kind === 'flip') return void flip(answer, response, fault.at);
   if (fault?.kind !== 'body') return void answer.pipe(response);
 
   let left = fault.bytes;
@@ -108,4 +117,15 @@ function passBack(answer: IncomingMessage, request: IncomingMessage, response: S
     if (fault.afterwards === 'garbage') response.socket?.write(Buffer.alloc(1_000_000, 'x'));
     else if (fault.afterwards === 'close') response.socket?.end();
   });
+}
+
+function flip(answer: IncomingMessage, response: ServerResponse, at: number): void {
+  let passed = at < 0 ? -Number(answer.headers['content-length']) : 0;
+  answer.on('data', (chunk: Buffer) => {
+    const index = at - passed;
+    if (index >= 0 && index < chunk.length) chunk[index] = chunk[index]! ^ 1;
+    passed += chunk.length;
+    response.write(chunk);
+  });
+  answer.on('end', () => response.end());
 }

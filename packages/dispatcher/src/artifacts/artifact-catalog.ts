@@ -8,7 +8,7 @@ import { InvocationError } from '../outcome/invocation-error.ts';
 import type { Artifact, Resolution, Tier } from './artifact.ts';
 import { answerOf, createEntry, sizeOf, type CatalogEntry, type GrantPolicy } from './catalog-entry.ts';
 import type { DiskStore } from './disk-store.ts';
-import type { FunctionReader } from './function-reader.ts';
+import { isDamage, type FunctionReader } from './function-reader.ts';
 import type { NameRecords } from './name-records.ts';
 import { withinTime } from './within-time.ts';
 import type { AcceptTrailer } from './verify-file.ts';
@@ -53,6 +53,8 @@ const RETRY_MS = 2_000;
 const STALE_WAIT_MS = 1_000;
 /** Names that the bucket does not have. They have a place of their own: callers can think of any number. */
 const MAX_MISSING = 10_000;
+/** What was refused for being damaged is read again after this. */
+const REREAD_MS = 60_000;
 const BUSY_RETRY_AFTER_S = 5;
 const FOLLOWED_REVALIDATE_MS = 10 * 60_000;
 
@@ -99,7 +101,11 @@ export function createArtifactCatalog(deps: {
     }
     missing.delete(name);
     const entry = entries.peek(name);
-    if (entry !== undefined) entry.changed = true;
+    if (entry !== undefined) {
+      entry.changed = true;
+      // What was refused is looked at anew, also where the bucket says that it is the same.
+      if (entry.content instanceof InvocationError) entry.etag = '';
+    }
     if (refreshing.has(name)) changes.set(name, (changes.get(name) ?? 0) + 1);
   };
 
@@ -157,6 +163,8 @@ export function createArtifactCatalog(deps: {
         return answerOf(known, tier);
       }
     }
+    // It may have been damaged on the way, each time: the bucket would say for ever that it is the same.
+    if (known !== undefined && isDamage(known.content) && startedAtMs - known.readAtMs > REREAD_MS) known.etag = '';
     let entry: CatalogEntry;
     try {
       const settled = known?.fresh !== undefined;
@@ -179,6 +187,7 @@ export function createArtifactCatalog(deps: {
         const content = found === 'not_modified' ? known! : found;
         const { key, etag } = content;
         entry = createEntry({ name, key, etag, content: content.content }, policyFile, deps.grant);
+        entry.readAtMs = found === 'not_modified' ? known!.readAtMs : startedAtMs;
         if (found !== 'not_modified') tier = found.tier;
         if (entry.refusal !== undefined) logRefusal(entry);
         if (!(entry.content instanceof InvocationError)) {

@@ -22,6 +22,8 @@ export type CatalogEntry = {
   fresh: Resolution | undefined;
   stale: Resolution | undefined;
   refusal: InvocationError | undefined;
+  /** When the content was read. */
+  readAtMs: number;
   /** When the bucket was last seen to have this. */
   checkedAtMs: number;
   /** From then on it is checked again. */
@@ -48,6 +50,7 @@ export function createEntry(
     fresh: undefined,
     stale: undefined,
     refusal: undefined,
+    readAtMs: -Infinity,
     checkedAtMs: -Infinity,
     dueAtMs: -Infinity,
     changed: false,

@@ -56,6 +56,8 @@ const SETTLE_POLL_MS = 25;
 /** How often an object that changes under the reader's hands, or whose body breaks off, is read anew. */
 const ATTEMPTS = 3;
 const RETRY_AFTER_S = 2;
+/** Reasons of refusals. */
+const DAMAGE: ReadonlySet<string> = new Set(['not_an_artifact', 'signature']);
 
 /** A reader over a bucket. */
 export function createFunctionReader(deps: {
@@ -75,13 +77,16 @@ export function createFunctionReader(deps: {
   ): Promise<FoundVersion | 'not_modified' | undefined> => {
     const key = `${name}.cwasm`;
     for (let attempt = 1; ; attempt++) {
-      const object = await bucket.get(key, known?.key === key ? { ifNoneMatch: known.etag } : {});
+      const object = await bucket.get(key, unlessKnown(key, known));
       if (object === 'not_modified') return object;
       if (object === undefined) return findSource(name, known, settled);
       const mayBeIncomplete = written && Date.now() - object.modifiedAtMs < SETTLE_MS;
       try {
         const found = await admit(key, object);
         const incomplete = mayBeIncomplete && isNoArtifact(found.content);
+        // What comes over a network may have been damaged on the way, for which its owner is not to blame.
+        const mayBeDamaged = !written && isDamage(found.content) && attempt < ATTEMPTS;
+        if (mayBeDamaged) continue;
         if (!incomplete) return found;
       } catch (error) {
         if (error instanceof VersionMissingError && attempt >= ATTEMPTS) {
@@ -132,7 +137,7 @@ export function createFunctionReader(deps: {
     settled: boolean,
   ): Promise<FoundVersion | 'not_modified' | undefined> => {
     const key = `${name}.wasm`;
-    const object = await bucket.get(key, known?.key === key ? { ifNoneMatch: known.etag } : {});
+    const object = await bucket.get(key, unlessKnown(key, known));
     if (object === undefined || object === 'not_modified') return object;
     const { etag } = object;
     try {
@@ -171,6 +176,16 @@ class VersionMissingError extends ObjectChangedError {}
 function ofMissingVersion({ etag }: OpenObject, { message }: Error, key: string, settled: boolean): FoundVersion {
   if (settled) throw new ObjectStoreError('unavailable', message);
   return { key, etag, content: asRefusal(new ArtifactError('not_an_artifact', message)), tier: 'bucket' };
+}
+
+/** Without an etag, what is known is read anew. */
+function unlessKnown(key: string, known: KnownVersion | undefined): { ifNoneMatch?: string } {
+  return known?.key === key && known.etag !== '' ? { ifNoneMatch: known.etag } : {};
+}
+
+/** Whether something is refused for what a fault on the way could have made of it. */
+export function isDamage(content: FoundVersion['content']): boolean {
+  return content instanceof InvocationError && DAMAGE.has(content.reason ?? '');
 }
 
 function isNoArtifact(content: FoundVersion['content']): boolean {

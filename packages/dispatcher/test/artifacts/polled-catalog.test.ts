@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { Readable } from 'node:stream';
 import { dirname, join } from 'node:path';
 import { zstdCompressSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -208,6 +209,33 @@ test('a version that is pushed out of memory ends, and is on the disk', async ()
   bucket.takeReads();
   expect(await catalog.resolve('a')).toMatchObject({ tier: 'disk' });
   expect(bucket.takeReads()).toEqual([]);
+});
+
+test('what was damaged on the way is refused only where it is so again and again, and not for ever', async () => {
+  const content = makeArtifact(Buffer.alloc(1_000_000, 'code'), key);
+  put('f.cwasm', content);
+  const get = bucket.get.bind(bucket);
+  let damaged = 1;
+  bucket.get = async (name, options) => {
+    const object = await get(name, options);
+    if (name !== 'f.cwasm' || typeof object !== 'object' || options?.range !== undefined || damaged-- <= 0)
+      return object;
+    object.body.destroy();
+    return { ...object, body: Readable.from([Buffer.concat([content.subarray(1), Buffer.alloc(1)])]) };
+  };
+  expect(await code('f')).toHaveLength(1_000_000);
+
+  catalog.close();
+  rmSync(join(folder, 'state'), { recursive: true });
+  catalog = await open();
+  damaged = 100;
+  await expect(asked('f')).rejects.toMatchObject({ code: 'artifact_refused' });
+  damaged = 0;
+  nowMs += 10 * REVALIDATE_MS;
+  // The bucket says that it is the same.
+  await expect(asked('f')).rejects.toMatchObject({ code: 'artifact_refused' });
+  nowMs += 60_000;
+  expect(await code('f')).toHaveLength(1_000_000);
 });
 
 describe('pointers', () => {
