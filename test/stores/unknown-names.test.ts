@@ -17,11 +17,11 @@ const why = missing === undefined ? '' : ` (${missing})`;
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
-const WARM_UP_NAMES = 2_000;
+const WARM_UP_NAMES = 1_000;
 const HALF_OF_NAMES = 5_000;
 const AT_ONCE = 32;
 /** What is kept of each URL by whoever keeps a part of it. Below what a request line may have. */
-const QUERY = `?${'q'.repeat(24 * KIB)}`;
+const QUERY = `?${'q'.repeat(12 * KIB)}`;
 
 /**
  * Where memory is plenty V8 collects late: with its own limits the dispatcher comes to rest at 350 MB, most of it garbage, among which what is held by mistake
@@ -31,7 +31,7 @@ const SMALL_HEAP = { NODE_OPTIONS: '--max-old-space-size=64 --max-semi-space-siz
 
 /**
  * What 5,000 more names may add to the dispatcher's resident memory. Of a missing name it keeps the name and a time, some 200 bytes, so 1 MB; the rest is room for a
- * heap that breathes. Were the URL kept, as a part of which the name came, it would be 120 MB; were 50 KB kept of each, 250 MB. The heap would not hold either.
+ * heap that breathes. Were the URL kept, as a part of which the name came, it would be 60 MB; were 50 KB kept of each, 250 MB. The heap would not hold either.
  */
 const MAX_GROWTH_BYTES = 16 * MIB;
 
@@ -60,6 +60,8 @@ describe.skipIf(missing !== undefined)(`names that nobody has, over versitygw${w
       {
         // Room for a hundred functions: a place shared with what is missing would have pushed the known one out a hundred times.
         ...{ 'max-functions': 100, 'max-functions-bytes': '1m', 'missing-ms': '1h', 'revalidate-ms': '1h' },
+        // On a machine that is busy with other tests as well, the gateway may take its time.
+        'bucket-wait-ms': '2m',
         'admin-listen': '127.0.0.1:0',
       },
       home.path,
@@ -82,7 +84,10 @@ describe.skipIf(missing !== undefined)(`names that nobody has, over versitygw${w
       while (next < names) {
         // Longer than the 12 characters up to which V8 makes a part of a text a text of its own.
         const answer = await server.invoke(`not/in/this/bucket/${prefix}-${next++}.cwasm${QUERY}`, { agent });
-        expect(problemOf(answer)).toMatchObject({ status: 404, code: 'function_not_found' });
+        const { code } = problemOf(answer);
+        if (code === 'function_not_found') continue;
+        const { err } = await server.log.invocation(answer.requestId);
+        throw new Error(`${answer.status} ${code}: ${JSON.stringify(err)}`);
       }
     };
     await Promise.all(Array.from({ length: AT_ONCE }, lane));
@@ -92,7 +97,9 @@ describe.skipIf(missing !== undefined)(`names that nobody has, over versitygw${w
     expect(answer).toMatchObject({ status: 200, text: 'probe\n' });
     return answer;
   };
-  const filesOfState = (): string[] => readdirSync(server.stateFolder, { recursive: true }).map(String).toSorted();
+  /** What is kept of functions; sandboxes come and go beside it. */
+  const filesOfState = (): string[] =>
+    ['artifacts', 'incoming', 'names'].flatMap((name) => readdirSync(join(server.stateFolder, name)));
 
   test('10,000 of them leave the function that is known in memory, and take none themselves', async () => {
     await callKnown();
@@ -120,5 +127,5 @@ describe.skipIf(missing !== undefined)(`names that nobody has, over versitygw${w
     expect((await operator.get('/metrics')).text.split('\n')).toHaveLength(metricLines);
     const { usage } = JSON.parse((await operator.get('/usage')).text) as { usage: { functionName: string }[] };
     expect([...new Set(usage.map(({ functionName }) => functionName))].toSorted()).toEqual(['', 'known']);
-  });
+  }, 300_000);
 });

@@ -155,7 +155,11 @@ describe('zstd', () => {
       () => zstdCompressSync(Buffer.alloc(64 * MIB)),
       /67108864 bytes, this server takes at most 25165824/,
     ],
-    ['of terabytes that it keeps to itself', () => compressSilently(Buffer.alloc(64 * MIB)), /more than 25165824 bytes/],
+    [
+      'of terabytes that it keeps to itself',
+      () => compressSilently(Buffer.alloc(64 * MIB)),
+      /more than 25165824 bytes/,
+    ],
     ['of junk', () => zstdCompressSync(Buffer.from('junk')), /not an artifact/],
   ])('%s, is refused and leaves nothing', async (_what, compressed, message) => {
     await expect(admit(compressed())).rejects.toThrow(message);
