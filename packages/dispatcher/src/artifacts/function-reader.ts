@@ -57,7 +57,7 @@ const SETTLE_POLL_MS = 25;
 const ATTEMPTS = 3;
 const RETRY_AFTER_S = 2;
 /** Reasons of refusals. */
-const DAMAGE: ReadonlySet<string> = new Set(['not_an_artifact', 'signature']);
+const DAMAGE: ReadonlySet<string> = new Set(['not_an_artifact', 'format', 'signature']);
 
 /** A reader over a bucket. */
 export function createFunctionReader(deps: {
