@@ -9,6 +9,7 @@ import type { Ledger, LedgerEntry } from './ledger.ts';
 import { relay } from './relay.ts';
 import type { LookupFailure, Resolver } from './resolver.ts';
 import type { Rule } from './rule.ts';
+import { sourceOf, type Source } from './source.ts';
 import { functionOfHost, VIRTUAL_PORT, type VirtualHosts } from './virtual-hosts.ts';
 
 /** Why there is no connection and no answer to a look-up. */
@@ -21,6 +22,7 @@ export type CloseReason = 'ordinary' | 'reset' | 'timeout' | 'limit';
 export type ConnectionSink = {
   connected: (address: Address, port: number) => void;
   failed: (code: FailureCode) => void;
+  /** The chunk keeps its bytes until it is released. */
   data: (chunk: Buffer) => void;
   end: () => void;
   /** So many bytes have left this process. */
@@ -35,8 +37,8 @@ export type LookupSink = { resolved: (addresses: readonly Address[]) => void; fa
 export type Connection = {
   write: (chunk: Buffer) => void;
   end: () => void;
-  pause: () => void;
-  resume: () => void;
+  /** So many of the oldest bytes that its sink was given are used up: further ones may come in their place. */
+  release: (bytes: number) => void;
   close: () => void;
 };
 
@@ -203,8 +205,7 @@ export function createBroker(deps: {
     return {
       write: (chunk) => settled?.write(chunk),
       end: () => settled?.end(),
-      pause: () => settled?.pause(),
-      resume: () => settled?.resume(),
+      release: (bytes) => settled?.release(bytes),
       close: () => {
         cancel.abort();
         settled?.close();
@@ -229,8 +230,8 @@ export function createBroker(deps: {
           return fail('limit');
         }
         const release = (): void => count(caller, policy, -1);
-        const begun = (socket: Duplex, address: Address): void => {
-          const made = relay(socket, sink, limits, {
+        const begun = (source: Source, address: Address): void => {
+          const made = relay(source, sink, limits, {
             passed: (sentBytes, receivedBytes) => {
               entry.sentBytes += sentBytes;
               entry.receivedBytes += receivedBytes;
@@ -257,7 +258,7 @@ export function createBroker(deps: {
           }
           entry.verdict = 'allowed';
           entry.rule = called.rule.text;
-          return begun(called.socket, NO_ADDRESS);
+          return begun(sourceOf(called.socket), NO_ADDRESS);
         }
         const judged = await admit(caller, host, port, policy, entry, signal);
         if ('refusal' in judged) {
@@ -277,7 +278,7 @@ export function createBroker(deps: {
         entry.verdict = 'allowed';
         entry.address = formatAddress(dialed.admitted.address);
         entry.rule = dialed.admitted.rule.text;
-        begun(dialed.socket, dialed.admitted.address);
+        begun(dialed.source, dialed.admitted.address);
       }, fail);
     },
 

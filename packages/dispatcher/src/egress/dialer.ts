@@ -1,12 +1,13 @@
-import { connect, type Socket } from 'node:net';
 import { formatAddress, type Address } from './address.ts';
 import type { Admitted } from './judge.ts';
+import { connectWithRing, type RingSource } from './read-ring.ts';
+import type { Source } from './source.ts';
 
 /** Why nothing was connected to. */
 export type DialFailure = 'refused' | 'timeout' | 'unreachable' | 'reset';
 
 /** What was connected to, or why nothing was. */
-export type Dialed = { socket: Socket; admitted: Admitted } | { failure: DialFailure };
+export type Dialed = { source: Source; admitted: Admitted } | { failure: DialFailure };
 
 /** How long an address is waited for until the next one is tried beside it (RFC 8305 §5). */
 const NEXT_ADDRESS_MS = 250;
@@ -23,7 +24,7 @@ export function dialAny(
 ): Promise<Dialed> {
   return new Promise((resolve) => {
     const waiting = interleave(admitted);
-    const trying = new Set<Socket>();
+    const trying = new Set<RingSource['socket']>();
     let failure: DialFailure = 'unreachable';
     let next: NodeJS.Timeout | undefined;
     let settled = false;
@@ -48,12 +49,13 @@ export function dialAny(
         if (trying.size === 0) settle({ failure });
         return;
       }
-      const socket = open(candidate.address, port);
+      const source = open(candidate.address, port);
+      const { socket } = source;
       trying.add(socket);
       socket.once('connect', () => {
         trying.delete(socket);
         socket.removeAllListeners('error');
-        settle({ socket, admitted: candidate });
+        settle({ source, admitted: candidate });
       });
       socket.once('error', (error) => {
         trying.delete(socket);
@@ -67,8 +69,8 @@ export function dialAny(
   });
 }
 
-function open(address: Address, port: number): Socket {
-  const socket = connect({
+function open(address: Address, port: number): RingSource {
+  return connectWithRing({
     host: formatAddress(address),
     port,
     family: address.family,
@@ -76,9 +78,6 @@ function open(address: Address, port: number): Socket {
     allowHalfOpen: true,
     noDelay: true,
   });
-  // Read when somebody takes it.
-  socket.pause();
-  return socket;
 }
 
 /** IPv6 and IPv4 in turn. */

@@ -1,5 +1,5 @@
-import type { Duplex } from 'node:stream';
 import type { CloseReason, Connection, ConnectionSink } from './broker.ts';
+import type { Source } from './source.ts';
 
 /** How long a connection may be silent, and how long it may last. */
 export type RelayLimits = { idleMs: number; totalMs: number };
@@ -16,10 +16,11 @@ export type RelayEvents = {
 const LINGER_MS = 5_000;
 
 /**
- * Relays bytes between a socket and a sink, and parses none. What the sink cannot take stays in the socket; what the socket cannot take stays with
- * the sink, which is told how much was written.
+ * Relays bytes between a socket and a sink, and parses none. What the sink has not released stays in the source, which then reads no more; what the
+ * socket cannot take stays with the sink, which is told how much was written.
  */
-export function relay(socket: Duplex, sink: ConnectionSink, limits: RelayLimits, events: RelayEvents): Connection {
+export function relay(source: Source, sink: ConnectionSink, limits: RelayLimits, events: RelayEvents): Connection {
+  const { socket } = source;
   let reason: CloseReason = 'ordinary';
   let closed = false;
   let left = false;
@@ -30,12 +31,6 @@ export function relay(socket: Duplex, sink: ConnectionSink, limits: RelayLimits,
   };
   const total = setTimeout(() => finish('timeout'), limits.totalMs);
   const idle = setTimeout(() => finish('timeout'), limits.idleMs);
-  socket.on('data', (chunk: Buffer) => {
-    if (left) return;
-    idle.refresh();
-    if (events.passed(0, chunk.length)) sink.data(chunk);
-    else finish('limit');
-  });
   socket.on('end', () => {
     if (!left) sink.end();
   });
@@ -49,7 +44,13 @@ export function relay(socket: Duplex, sink: ConnectionSink, limits: RelayLimits,
     if (!left) sink.closed(reason);
     events.over(reason);
   });
-  socket.resume();
+  source.start((chunk) => {
+    // Nobody wants it any more, and it is not to stop the source from seeing the end.
+    if (left) return source.release(chunk.length);
+    idle.refresh();
+    if (events.passed(0, chunk.length)) sink.data(chunk);
+    else finish('limit');
+  });
 
   return {
     write: (chunk) => {
@@ -64,11 +65,8 @@ export function relay(socket: Duplex, sink: ConnectionSink, limits: RelayLimits,
     end: () => {
       if (!closed) socket.end();
     },
-    pause: () => {
-      if (!closed) socket.pause();
-    },
-    resume: () => {
-      if (!closed) socket.resume();
+    release: (bytes) => {
+      if (!closed && !left) source.release(bytes);
     },
     close: () => {
       if (left) return;

@@ -26,7 +26,7 @@ export class EgressStream implements ConnectionSink, LookupSink {
   #sendCreditBytes = INITIAL_CREDIT_BYTES;
   #receiveCreditBytes = INITIAL_CREDIT_BYTES;
   #ungrantedBytes = 0;
-  /** What has come from outside and waits for credit: little, as reading pauses. */
+  /** What has come from outside and waits for the lane: little, as no more comes than was released. */
   #pending: Buffer[] = [];
   #endReceived = false;
   #endPending = false;
@@ -112,6 +112,8 @@ export class EgressStream implements ConnectionSink, LookupSink {
   receiveCredit(bytes: number): void {
     this.#sendCreditBytes += bytes;
     if (this.#sendCreditBytes > INITIAL_CREDIT_BYTES) throw new ProtocolViolation('CREDIT for more than was sent');
+    // The worker has them, so what they were read into may be used again. One that says so too early spoils its own connection only.
+    this.#connection?.release(bytes);
     this.#pump();
   }
 
@@ -146,8 +148,7 @@ export class EgressStream implements ConnectionSink, LookupSink {
       else this.#pending[0] = chunk.subarray(bytes);
       this.#lane.writeBody(this.number, chunk.subarray(0, bytes));
     }
-    if (this.#pending.length > 0) return this.#connection?.pause();
-    this.#connection?.resume();
+    if (this.#pending.length > 0) return;
     if (this.#endPending) {
       this.#endPending = false;
       this.#lane.writeEnd(this.number, []);
