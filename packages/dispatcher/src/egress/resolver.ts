@@ -33,11 +33,16 @@ export function createResolver(servers: readonly string[]): Resolver {
       // One for each look-up: to cancel one means to cancel all of its instance.
       const dns = new DnsResolver({ timeout: TRY_MS, tries: 2 });
       if (servers.length > 0) dns.setServers(servers);
-      const cancel = (): void => dns.cancel();
+      const stopped = Promise.withResolvers<Answer>();
+      const cancel = (): void => {
+        dns.cancel();
+        stopped.resolve({ failure: 'dns_timeout' });
+      };
       signal.addEventListener('abort', cancel);
       const limit = setTimeout(cancel, TOTAL_MS);
       try {
-        return await bothFamilies(dns, name);
+        // The end of the time does not depend on what becomes of a query that was cancelled.
+        return await Promise.race([bothFamilies(dns, name), stopped.promise]);
       } finally {
         clearTimeout(limit);
         signal.removeEventListener('abort', cancel);
