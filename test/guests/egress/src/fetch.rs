@@ -129,10 +129,16 @@ pub fn fetch(query: &Query) -> String {
     lines.join("\n")
 }
 
+/// What is sent: `host`, and the lines of `fields`, each `name: value`.
 fn fields(query: &Query) -> Fields {
     let fields = Fields::new();
     if !query.text("host").is_empty() {
         let _ = fields.append("host", query.bytes("host"));
+    }
+    for line in query.text("fields").lines() {
+        if let Some((name, value)) = line.split_once(": ") {
+            let _ = fields.append(name, value.as_bytes());
+        }
     }
     fields
 }

@@ -1,6 +1,7 @@
 //! Reaches what its path says: by `wasi:http`, by sockets, and with TLS of its own over sockets.
 
 mod fetch;
+mod postgres;
 #[path = "../../probe/src/query.rs"]
 mod query;
 mod tcp;
@@ -26,6 +27,9 @@ impl wasip2::exports::http::incoming_handler::Guest for Egress {
             "/tcp" => tcp::exchange(&query),
             "/many" => tcp::many(&query),
             "/half" => tcp::half_close(&query),
+            "/hold" => tcp::hold(&query),
+            "/flood" => tcp::flood(&query),
+            "/postgres" => postgres::ask(&query),
             "/udp" => tcp::udp(),
             "/resolve" => tcp::resolve(&query),
             "/tls" => tcp::tls(&query),

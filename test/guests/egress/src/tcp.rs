@@ -5,14 +5,14 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream, ToSocketAddrs, UdpSocket};
 use std::sync::Arc;
 
-fn describe(result: std::io::Result<String>) -> String {
+pub fn describe(result: std::io::Result<String>) -> String {
     match result {
         Ok(text) => format!("ok: {text}"),
         Err(error) => format!("error: {:?}", error.kind()),
     }
 }
 
-fn connect(query: &Query) -> std::io::Result<TcpStream> {
+pub fn connect(query: &Query) -> std::io::Result<TcpStream> {
     let stream = TcpStream::connect((query.text("host"), query.number("port", 0) as u16))?;
     stream.set_nodelay(true)?;
     Ok(stream)
@@ -49,6 +49,24 @@ pub fn half_close(query: &Query) -> String {
         stream.read_to_string(&mut received)?;
         let peer = stream.peer_addr()?;
         Ok(format!("{received} from {peer}"))
+    }))
+}
+
+/// Connects and reads nothing, as long as a connection to the port `gate` is open.
+pub fn hold(query: &Query) -> String {
+    describe(connect(query).and_then(|_held| {
+        let mut gate = TcpStream::connect((query.text("host"), query.number("gate", 0) as u16))?;
+        gate.read_to_end(&mut Vec::new())?;
+        Ok("held".to_string())
+    }))
+}
+
+/// Writes until the other side ends it.
+pub fn flood(query: &Query) -> String {
+    describe(connect(query).and_then(|mut stream| {
+        let part = [b'x'; 16 * 1024];
+        while stream.write_all(&part).is_ok() {}
+        Ok("ended".to_string())
     }))
 }
 
