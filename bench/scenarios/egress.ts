@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer, request as startRequest, Agent, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { BenchOptions, ScenarioResult } from '../main.ts';
@@ -14,8 +14,11 @@ import { startServer, type TestServer } from '../../test/harness/test-server.ts'
 const LARGE_BYTES = 500_000_000;
 const CHUNK = Buffer.alloc(256 * 1024, 1);
 const FETCHES = 100;
-/** A brokered stream takes this much of the server's memory at most, however long it is. */
-const MEMORY_MB: Requirement = { floor: 128, aim: 64, better: 'lower' };
+/**
+ * A brokered stream takes this much of the server's memory at most, however long it is: its window of 256 KiB, what the kernel has not taken yet,
+ * and what the requests to the other function leave until they are collected.
+ */
+const MEMORY_MB: Requirement = { floor: 32, aim: 8, better: 'lower' };
 
 /** What a brokered connection costs against a direct one: latency, throughput, memory, and what other functions notice of it. */
 export async function runEgress({ rounds }: BenchOptions): Promise<ScenarioResult> {
@@ -37,9 +40,10 @@ export async function runEgress({ rounds }: BenchOptions): Promise<ScenarioResul
   };
   const alone: number[] = [];
   const beside: number[] = [];
-  let grownMb = 0;
+  const grown: number[] = [];
   try {
-    await server.invoke(`egress/fetch?url=${url}`);
+    // Not counted: the server's heap finds its size.
+    await pings(server, () => readBrokered(server, `${url}large`));
     for (let round = 0; round < rounds; round++) {
       samples.direct.push(await directFetches(url));
       samples.brokered.push(await brokeredFetches(server, url));
@@ -47,36 +51,34 @@ export async function runEgress({ rounds }: BenchOptions): Promise<ScenarioResul
       let startedMs = performance.now();
       await readDirectly(`${url}large`);
       samples.directRate.push(LARGE_BYTES / 1000 / (performance.now() - startedMs));
+      startWatermark(server.pid);
       const beforeMb = residentMb(server.pid, 'VmRSS');
       startedMs = performance.now();
-      beside.push(
-        ...(await pings(server, async () => {
-          const { text } = await server.invoke(`egress/fetch?url=${url}large`);
-          if (!text.includes(`bytes: ${LARGE_BYTES}`)) throw new Error(`not all of it came: ${text}`);
-        })),
-      );
+      beside.push(...(await pings(server, () => readBrokered(server, `${url}large`))));
       samples.rate.push(LARGE_BYTES / 1000 / (performance.now() - startedMs));
-      grownMb = Math.max(grownMb, residentMb(server.pid, 'VmHWM') - beforeMb);
+      grown.push(residentMb(server.pid, 'VmHWM') - beforeMb);
     }
   } finally {
     await server.dispose();
     upstream.close();
     bucket.remove();
   }
+  const grownMb = Math.max(...grown);
   const rows = [
     ['a fetch on an open connection, direct', `${formatNumber(median(samples.direct) * 1000)} µs`],
     ['the same from a function, brokered', `${formatNumber(median(samples.brokered) * 1000)} µs`],
     [`${LARGE_BYTES / 1e6} MB, direct`, `${formatNumber(median(samples.directRate))} MB/s`],
     ['the same to a function that adds up its bytes', `${formatNumber(median(samples.rate))} MB/s`],
-    ['memory of the server meanwhile, grown by', `${formatNumber(grownMb)} MB (≤ ${MEMORY_MB.floor})`],
+    ['memory of the server meanwhile, grown by at most', `${formatNumber(grownMb)} MB (≤ ${MEMORY_MB.floor})`],
     ['another function, p50 alone / meanwhile', `${formatNumber(median(alone))} / ${formatNumber(median(beside))} ms`],
+    ['the longest of its requests', `${formatNumber(Math.max(...alone))} / ${formatNumber(Math.max(...beside))} ms`],
   ];
   const measurements: Measurement[] = [
     { scenario: 'egress', params: { what: 'fetch, direct' }, unit: 'ms', samples: samples.direct },
     { scenario: 'egress', params: { what: 'fetch, brokered' }, unit: 'ms', samples: samples.brokered },
     { scenario: 'egress', params: { what: 'stream, direct' }, unit: 'MB/s', samples: samples.directRate },
     { scenario: 'egress', params: { what: 'stream, brokered' }, unit: 'MB/s', samples: samples.rate },
-    { scenario: 'egress', params: { what: 'memory' }, unit: 'MB', samples: [grownMb] },
+    { scenario: 'egress', params: { what: 'memory' }, unit: 'MB', samples: grown },
     { scenario: 'egress', params: { what: 'another function, alone' }, unit: 'ms', samples: alone },
     { scenario: 'egress', params: { what: 'another function, meanwhile' }, unit: 'ms', samples: beside },
   ];
@@ -146,6 +148,17 @@ async function pings(server: TestServer, work: () => Promise<void>): Promise<num
   }
   await working;
   return times;
+}
+
+/** Reads 500 MB within a function. */
+async function readBrokered(server: TestServer, url: string): Promise<void> {
+  const { text } = await server.invoke(`egress/fetch?url=${url}`);
+  if (!text.includes(`bytes: ${LARGE_BYTES}`)) throw new Error(`not all of it came: ${text}`);
+}
+
+/** From here on `VmHWM` is the most that a process has had (proc_pid_clear_refs(5)). */
+function startWatermark(pid: number): void {
+  writeFileSync(`/proc/${pid}/clear_refs`, '5');
 }
 
 function residentMb(pid: number, field: string): number {
