@@ -44,6 +44,7 @@ export const LANE_FRAMES: FuzzTarget = {
 
 const nothing = (): void => undefined;
 const SINK: ResponseSink = {
+  origin: { requestId: 'r', rootRequestId: 'r', depth: 0, traceContext: undefined, note: nothing },
   response: nothing,
   body: nothing,
   end: nothing,

@@ -20,7 +20,7 @@ import { parseAddress } from './config/option-value.ts';
 import type { Config } from './config/options.ts';
 import { openEgress } from './egress/open-egress.ts';
 import { inspectSandboxes, PROCESSES_SEEN, WEAK_SANDBOX } from './doctor/sandbox-inspection.ts';
-import { createVirtualHosts } from './egress/virtual-hosts.ts';
+import { createVirtualHosts, joinCall } from './egress/virtual-hosts.ts';
 import { handleRequest, type RequestDeps } from './lifecycle/handle-request.ts';
 import { createInvocation, type Invocation } from './lifecycle/invocation.ts';
 import { shutDown } from './lifecycle/shutdown.ts';
@@ -163,10 +163,9 @@ export async function serve(config: Config, logger: OpenLogger): Promise<PlayaSe
   };
   const invoke = (request: IncomingMessage, response: ServerResponse): void => {
     inFlight++;
-    void handleRequest(
-      deps,
-      createInvocation(request, response, randomUUID(), nowMs(), virtualHosts.callOf(request.socket)),
-    );
+    const caller = virtualHosts.callOf(request.socket);
+    if (caller !== undefined) joinCall(request, response, caller);
+    void handleRequest(deps, createInvocation(request, response, randomUUID(), nowMs(), caller));
   };
 
   const readiness = async (): Promise<ReadinessCheck[]> => {

@@ -38,30 +38,6 @@ export const EGRESS_OPTIONS = {
     group,
     description: "File of certificates (PEM) that functions' HTTPS requests trust besides the public authorities.",
   },
-  egressConnections: {
-    kind: count(0, 500),
-    fallback: () => 32,
-    group,
-    description: 'Connections that an invocation has open at once.',
-  },
-  egressConnectionsPerFunction: {
-    kind: count(0, 100_000),
-    fallback: () => 256,
-    group,
-    description: 'Connections that all invocations of a function have open at once.',
-  },
-  egressDials: {
-    kind: count(0, 1_000_000),
-    fallback: () => 1_000,
-    group,
-    description: 'Connections and look-ups that an invocation may ask for.',
-  },
-  egressBytes: {
-    kind: bytes(0, Number.MAX_SAFE_INTEGER),
-    fallback: () => GIB,
-    group,
-    description: 'What an invocation may send and receive on its connections in all.',
-  },
   egressDepth: {
     kind: count(0, 32),
     fallback: () => 4,

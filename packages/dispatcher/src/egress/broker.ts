@@ -1,11 +1,13 @@
 import type { Duplex } from 'node:stream';
 import { formatAddress, type Address } from './address.ts';
-import { addressKey } from './caller.ts';
+import { addressKey, type CallOrigin } from './caller.ts';
+import type { ByteBudget } from './byte-budget.ts';
 import type { AddressBook } from './denied.ts';
 import { dialAny, type DialFailure } from './dialer.ts';
 import { parseHost } from './host.ts';
 import { judgeAddresses, judgeName, judgeVirtualHost, refuseInvalid, type Admitted, type Refusal } from './judge.ts';
 import type { Ledger, LedgerEntry } from './ledger.ts';
+import { createQuotas, type EgressLimits } from './quotas.ts';
 import { relay } from './relay.ts';
 import type { LookupFailure, Resolver } from './resolver.ts';
 import type { Rule } from './rule.ts';
@@ -44,11 +46,7 @@ export type Connection = {
 
 /** One invocation as the broker knows it. */
 export type Caller = {
-  readonly requestId: string;
-  /** How many calls of functions by functions have led to it. */
-  readonly depth: number;
-  /** Writes a line to the function's log. */
-  readonly warn: (text: string) => void;
+  readonly origin: CallOrigin;
   warnings: number;
   dials: number;
   open: number;
@@ -57,15 +55,20 @@ export type Caller = {
   readonly names: Map<string, string[]>;
 };
 
-/** What a function may reach: what its rules allow and, where there are some, the operator's cap. */
-export type EgressPolicy = { functionName: string; rules: readonly Rule[]; cap: readonly Rule[] | undefined };
+/** What a function may reach: what its rules allow and, where there are some, the operator's cap; and how much of it. */
+export type EgressPolicy = {
+  functionName: string;
+  rules: readonly Rule[];
+  cap: readonly Rule[] | undefined;
+  limits: EgressLimits;
+};
 
 /** What a lane sees of the broker: the policy of its function is applied. */
 export type EgressGate = {
   dial: (caller: Caller, host: string, port: number, sink: ConnectionSink) => Connection;
   resolve: (caller: Caller, name: string, sink: LookupSink) => Connection;
-  /** Whether a process serves many requests, and keeps connections between them. */
-  keepsConnections: boolean;
+  /** Whether a connection to this host may outlive the invocation that it was made for. */
+  outlives: (host: string) => boolean;
 };
 
 /** Makes every connection of every function. */
@@ -76,14 +79,8 @@ export type Broker = {
   close: () => Promise<void>;
 };
 
-/** Bounds of what functions do outside. */
+/** Bounds that are the same for all functions. */
 export type BrokerLimits = {
-  /** Connections that an invocation has open at once. */
-  connectionsPerInvocation: number;
-  connectionsPerFunction: number;
-  /** Connections and look-ups that an invocation may ask for in all. */
-  dialsPerInvocation: number;
-  bytesPerInvocation: number;
   connectMs: number;
   idleMs: number;
   totalMs: number;
@@ -94,6 +91,8 @@ export type BrokerLimits = {
 /** What a virtual host has instead of an address. */
 const NO_ADDRESS: Address = { family: 4, value: 0n };
 
+const NO_PORT: Refusal = { by: 'limit', reason: 'there is no port 0', remedy: undefined };
+
 /** Lines that one invocation's refusals add to the function's log. */
 const MAX_WARNINGS = 20;
 
@@ -103,11 +102,12 @@ export function createBroker(deps: {
   ledger: Ledger;
   virtualHosts: Pick<VirtualHosts, 'connect'>;
   addressBook: () => AddressBook;
+  budget: ByteBudget;
   limits: BrokerLimits;
   nowMs: () => number;
 }): Broker {
   const { limits } = deps;
-  const openByFunction = new Map<string, number>();
+  const quotas = createQuotas(deps.budget);
   const open = new Set<Connection>();
 
   const begin = (caller: Caller, policy: EgressPolicy, kind: LedgerEntry['kind'], host: string, port?: number) => {
@@ -115,7 +115,7 @@ export function createBroker(deps: {
     const entry: LedgerEntry = {
       kind,
       function: policy.functionName,
-      requestId: caller.requestId,
+      requestId: caller.origin.requestId,
       host: host.slice(0, 300),
       ...(port === undefined ? {} : { port }),
       addresses: [],
@@ -172,24 +172,11 @@ export function createBroker(deps: {
     const verdict = judgeVirtualHost(policy, host.name, port);
     if ('refusal' in verdict) return verdict;
     if (port !== VIRTUAL_PORT) return refused(`virtual hosts are at port ${VIRTUAL_PORT}`);
-    if (caller.depth >= limits.depth) return refused(`functions call each other ${limits.depth} deep already`);
+    const { requestId, rootRequestId, depth, traceContext } = caller.origin;
+    if (depth >= limits.depth) return refused(`functions call each other ${limits.depth} deep already`);
     const { functionName: callerName } = policy;
-    const call = { functionName, callerName, callerRequestId: caller.requestId, depth: caller.depth + 1 };
-    return { socket: deps.virtualHosts.connect(call), rule: verdict.rule };
-  };
-
-  const overLimit = (caller: Caller, policy: EgressPolicy): string | undefined => {
-    if (++caller.dials > limits.dialsPerInvocation) return 'too many connections and look-ups of one invocation';
-    if (caller.open >= limits.connectionsPerInvocation) return 'too many connections of one invocation at once';
-    const ofFunction = openByFunction.get(policy.functionName) ?? 0;
-    return ofFunction >= limits.connectionsPerFunction ? 'too many connections of the function at once' : undefined;
-  };
-
-  const count = (caller: Caller, policy: EgressPolicy, change: 1 | -1): void => {
-    caller.open += change;
-    const ofFunction = (openByFunction.get(policy.functionName) ?? 0) + change;
-    if (ofFunction === 0) openByFunction.delete(policy.functionName);
-    else openByFunction.set(policy.functionName, ofFunction);
+    const chain = { callerRequestId: requestId, rootRequestId, depth: depth + 1, traceContext };
+    return { socket: deps.virtualHosts.connect({ functionName, callerName, ...chain }), rule: verdict.rule };
   };
 
   /** A connection that `work` makes; what that throws is a defect, which its user is told of. Nothing is told before this has returned. */
@@ -216,32 +203,33 @@ export function createBroker(deps: {
   return {
     dial: (caller, host, port, policy, sink) => {
       const { entry, write } = begin(caller, policy, 'connection', host, port);
-      const exceeded = port === 0 ? 'there is no port 0' : overLimit(caller, policy);
+      const exceeded = port === 0 ? NO_PORT : quotas.connect(caller, policy);
+      let holdsPlace = exceeded === undefined;
+      const release = (): void => {
+        if (holdsPlace) quotas.release(caller, policy);
+        holdsPlace = false;
+      };
       const fail = (code: FailureCode): void => {
+        release();
         entry.reason ??= code;
         write();
         sink.failed(code);
       };
-      if (exceeded === undefined) count(caller, policy, 1);
       return inMaking(async (signal, become) => {
-        if (exceeded !== undefined) {
-          entry.verdict = 'refused';
-          entry.reason = exceeded;
-          return fail('limit');
-        }
-        const release = (): void => count(caller, policy, -1);
+        if (exceeded !== undefined) return fail(refuse(caller, entry, exceeded));
         const begun = (source: Source, address: Address): void => {
           const made = relay(source, sink, limits, {
             passed: (sentBytes, receivedBytes) => {
               entry.sentBytes += sentBytes;
               entry.receivedBytes += receivedBytes;
-              caller.bytes += sentBytes + receivedBytes;
-              return caller.bytes <= limits.bytesPerInvocation;
+              const tooMuch = quotas.transfer(caller, policy, sentBytes + receivedBytes);
+              if (tooMuch !== undefined) noteCut(caller, entry, tooMuch);
+              return tooMuch === undefined;
             },
             over: (reason) => {
               open.delete(made);
               release();
-              if (reason !== 'ordinary') entry.reason = reason;
+              if (reason !== 'ordinary') entry.reason ??= reason;
               write();
             },
           });
@@ -252,29 +240,17 @@ export function createBroker(deps: {
         };
         const called = callFunction(caller, host, port, policy);
         if (called !== undefined) {
-          if ('refusal' in called) {
-            release();
-            return fail(refuse(caller, entry, called.refusal));
-          }
+          if ('refusal' in called) return fail(refuse(caller, entry, called.refusal));
           entry.verdict = 'allowed';
           entry.rule = called.rule.text;
           return begun(sourceOf(called.socket), NO_ADDRESS);
         }
         const judged = await admit(caller, host, port, policy, entry, signal);
-        if ('refusal' in judged) {
-          release();
-          return fail(refuse(caller, entry, judged.refusal));
-        }
-        if ('failure' in judged) {
-          release();
-          return fail(judged.failure);
-        }
+        if ('refusal' in judged) return fail(refuse(caller, entry, judged.refusal));
+        if ('failure' in judged) return fail(judged.failure);
         entry.rule = judged.admitted[0]!.rule.text;
         const dialed = await dialAny(judged.admitted, port, limits.connectMs, signal);
-        if ('failure' in dialed) {
-          release();
-          return fail(dialed.failure);
-        }
+        if ('failure' in dialed) return fail(dialed.failure);
         entry.verdict = 'allowed';
         entry.address = formatAddress(dialed.admitted.address);
         entry.rule = dialed.admitted.rule.text;
@@ -284,14 +260,14 @@ export function createBroker(deps: {
 
     resolve: (caller, name, policy, sink) => {
       const { entry, write } = begin(caller, policy, 'lookup', name);
-      const exceeded = ++caller.dials > limits.dialsPerInvocation;
+      const exceeded = quotas.lookUp(caller, policy);
       const fail = (code: FailureCode): void => {
         entry.reason ??= code;
         write();
         sink.failed(code);
       };
       return inMaking(async (signal) => {
-        if (exceeded) return fail('limit');
+        if (exceeded !== undefined) return fail(refuse(caller, entry, exceeded));
         const judged = await admit(caller, name, undefined, policy, entry, signal);
         if ('refusal' in judged) return fail(refuse(caller, entry, judged.refusal));
         if ('failure' in judged) return fail(judged.failure);
@@ -319,13 +295,22 @@ export function createBroker(deps: {
 /** Notes a refusal in the ledger and in the function's log. */
 function refuse(caller: Caller, entry: LedgerEntry, refusal: Refusal): FailureCode {
   entry.verdict = 'refused';
-  entry.reason = refusal.reason;
-  if (caller.warnings++ < MAX_WARNINGS) {
-    const target = entry.port === undefined ? entry.host : `${entry.host} port ${entry.port}`;
-    const remedy = refusal.remedy === undefined ? '' : `; ${refusal.remedy}`;
-    caller.warn(`egress to ${target} was refused: ${refusal.reason}${remedy}\n`);
-  }
+  note(caller, entry, refusal, 'refused');
+  if (refusal.by === 'limit') return 'limit';
   return refusal.by === 'denied' ? 'address_denied' : 'denied';
+}
+
+/** Notes that a connection ends because of a limit. */
+function noteCut(caller: Caller, entry: LedgerEntry, limit: Refusal): void {
+  // More may come before it is closed.
+  if (entry.reason === undefined) note(caller, entry, limit, 'cut');
+}
+
+function note(caller: Caller, entry: LedgerEntry, { reason, remedy }: Refusal, what: 'refused' | 'cut'): void {
+  entry.reason = reason;
+  if (caller.warnings++ >= MAX_WARNINGS) return;
+  const target = entry.port === undefined ? entry.host : `${entry.host} port ${entry.port}`;
+  caller.origin.note(`egress to ${target} was ${what}: ${reason}${remedy === undefined ? '' : `; ${remedy}`}\n`);
 }
 
 function refused(reason: string): { refusal: Refusal } {

@@ -3,9 +3,9 @@ import { denyAddress, denyName, type AddressBook } from './denied.ts';
 import type { Host } from './host.ts';
 import { mayAllowName, ruleForAddress, ruleForVirtualHost, type Rule } from './rule.ts';
 
-/** Why something was refused. `by`: `denied` for the list above all rules, `policy` where no rule allows it. */
+/** Why something was refused. `by`: `denied` for the list above all rules, `policy` where no rule allows it, `limit` where it is too much. */
 export type Refusal = {
-  by: 'invalid' | 'denied' | 'policy';
+  by: 'invalid' | 'denied' | 'policy' | 'limit';
   reason: string;
   /** What would have to be changed, and by whom; nothing helps against some refusals. */
   remedy: string | undefined;

@@ -8,15 +8,16 @@ import type { Config } from '../config/options.ts';
 import type { Policy } from '../policy/policy.ts';
 import { parseAddress, parseCidr, unmapped, type Address, type Cidr } from './address.ts';
 import { createBroker, type EgressGate } from './broker.ts';
+import { createByteBudget } from './byte-budget.ts';
 import { openLedger } from './ledger.ts';
 import { createResolver } from './resolver.ts';
-import type { VirtualHosts } from './virtual-hosts.ts';
+import { isVirtualHost, type VirtualHosts } from './virtual-hosts.ts';
 import { parseRule, parseRules, type Rule } from './rule.ts';
 
 /** What functions reach, set up as the operator says. */
 export type Egress = {
   /** What the lanes of a function's runners ask. `shared`: its processes serve many requests. */
-  gate: (functionName: string, policy: Pick<Policy, 'netAllow' | 'isolation'>) => EgressGate;
+  gate: (functionName: string, policy: Pick<Policy, 'netAllow' | 'isolation' | 'limits'>) => EgressGate;
   /** Certificates that runners trust besides the public ones, as PEM. */
   roots: string;
   close: () => Promise<void>;
@@ -25,7 +26,7 @@ export type Egress = {
 /** The file of roots is sent to each runner in one frame. */
 const MAX_ROOTS_BYTES = 128 * 1024;
 
-type EgressConfig = Pick<Config, Extract<keyof Config, `egress${string}` | 'capEgressAllow'>>;
+type EgressConfig = Pick<Config, Extract<keyof Config, `egress${string}` | 'capEgressAllow' | 'maxFunctions'>>;
 
 /**
  * Sets up the broker. The ledger lies in the folder `egress` of the state folder.
@@ -58,12 +59,9 @@ export function openEgress(deps: {
     resolver,
     ledger,
     virtualHosts: deps.virtualHosts,
+    budget: createByteBudget({ maxFunctions: config.maxFunctions, nowMs: deps.nowMs }),
     addressBook: () => ({ exempt, local: localAddresses() }),
     limits: {
-      connectionsPerInvocation: config.egressConnections,
-      connectionsPerFunction: config.egressConnectionsPerFunction,
-      dialsPerInvocation: config.egressDials,
-      bytesPerInvocation: config.egressBytes,
       connectMs: config.egressConnectMs,
       idleMs: config.egressIdleMs,
       totalMs: config.egressTotalMs,
@@ -75,9 +73,11 @@ export function openEgress(deps: {
     roots,
     gate: (functionName, policy) => {
       const asked = policy.netAllow?.map((text) => tryRule(text)).filter((rule) => rule !== undefined);
-      const egressPolicy = { functionName, rules: asked ?? defaults, cap: asked === undefined ? undefined : cap };
+      const rules = { rules: asked ?? defaults, cap: asked === undefined ? undefined : cap };
+      const egressPolicy = { functionName, ...rules, limits: policy.limits };
       return {
-        keepsConnections: policy.isolation === 'instance',
+        // Where a process serves many requests. To another function each invocation has its own: who calls, and how deep, is known of the connection.
+        outlives: (host) => policy.isolation === 'instance' && !isVirtualHost(host),
         dial: (caller, host, port, sink) => broker.dial(caller, host, port, egressPolicy, sink),
         resolve: (caller, name, sink) => broker.resolve(caller, name, egressPolicy, sink),
       };

@@ -1,4 +1,6 @@
 import type { IncomingMessage } from 'node:http';
+import type { CallOrigin } from '../egress/caller.ts';
+import { readTraceContext } from '../egress/trace-context.ts';
 import type { Limits } from '../policy/limits.ts';
 import { InvocationError } from '../outcome/invocation-error.ts';
 import type { Lease } from '../pool/function-runners.ts';
@@ -76,12 +78,16 @@ class Exchange implements ResponseSink {
     this.#answer = new HttpAnswer(invocation, (bytes) => this.#stream?.consumed(bytes));
   }
 
-  get requestId(): string {
-    return this.#invocation.requestId;
-  }
-
-  get depth(): number {
-    return this.#invocation.caller?.depth ?? 0;
+  get origin(): CallOrigin {
+    const { requestId, caller, request } = this.#invocation;
+    return {
+      requestId,
+      rootRequestId: caller?.rootRequestId ?? requestId,
+      depth: caller?.depth ?? 0,
+      traceContext: readTraceContext(request.headers),
+      // Not counted as the function's own: it has not written it.
+      note: (text) => this.#deps.functionLog(this.#invocation, 'stderr', Buffer.from(text)),
+    };
   }
 
   start(pathWithQuery: string, reject: (error: Error) => void): void {

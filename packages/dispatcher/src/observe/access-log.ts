@@ -1,4 +1,5 @@
 import { stdSerializers } from 'pino';
+import { readTraceContext, traceIdOf } from '../egress/trace-context.ts';
 import type { Invocation } from '../lifecycle/invocation.ts';
 import { OUTCOMES } from '../outcome/registry.ts';
 import type { OpenLogger } from './logger.ts';
@@ -41,9 +42,12 @@ function seldom(invocation: Invocation): string {
   const { endedWorker, done } = invocation;
   let members = '';
   if (invocation.caller !== undefined) {
-    const { callerName, callerRequestId, depth } = invocation.caller;
-    members += `,"caller":${JSON.stringify(callerName)},"callerReqId":"${callerRequestId}","depth":${depth}`;
+    const { callerName, callerRequestId, rootRequestId, depth } = invocation.caller;
+    members += `,"caller":${JSON.stringify(callerName)},"callerReqId":"${callerRequestId}"`;
+    members += `,"rootReqId":"${rootRequestId}","depth":${depth}`;
   }
+  const trace = readTraceContext(invocation.request.headers);
+  if (trace !== undefined) members += `,"traceId":"${traceIdOf(trace)}"`;
   if (invocation.stale) members += ',"stale":true';
   if (invocation.loadUs !== undefined) members += `,"loadUs":${invocation.loadUs}`;
   if (invocation.attempts > 1) members += `,"attempts":${invocation.attempts}`;

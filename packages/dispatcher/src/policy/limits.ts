@@ -1,5 +1,6 @@
 import { bytes, count, DAY_MS, GIB, KIB, MIB, milliseconds, type OptionKind } from '../config/option-kind.ts';
 import type { OutcomeCode } from '../outcome/registry.ts';
+import { EGRESS_LIMITS } from './egress-limits.ts';
 
 /** One limit of a function. Options, caps, keys of a policy and docs/limits.md derive from it. */
 export type Limit = {
@@ -186,6 +187,7 @@ export const LIMITS = {
     outcome: 'rate_limited',
     enforcedBy: 'the dispatcher',
   },
+  ...EGRESS_LIMITS,
 } as const satisfies Record<string, Limit>;
 
 export type LimitName = keyof typeof LIMITS;

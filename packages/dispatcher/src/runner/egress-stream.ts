@@ -20,6 +20,8 @@ export class EgressStream implements ConnectionSink, LookupSink {
   readonly number: number;
   /** The stream of the invocation that has opened it. */
   readonly invocation: number;
+  /** It may be used again by another invocation of its process. */
+  readonly outlivesInvocation: boolean;
   readonly #lane: EgressLane;
   #connection: Connection | undefined;
   #connected = false;
@@ -33,9 +35,10 @@ export class EgressStream implements ConnectionSink, LookupSink {
   #closing: CloseReason | undefined;
   #closeSent = false;
 
-  constructor(number: number, invocation: number, lane: EgressLane) {
+  constructor(number: number, invocation: number, outlivesInvocation: boolean, lane: EgressLane) {
     this.number = number;
     this.invocation = invocation;
+    this.outlivesInvocation = outlivesInvocation;
     this.#lane = lane;
   }
 

@@ -49,10 +49,12 @@ export class EgressStreams {
     }
   }
 
-  /** An invocation is over. Where its process serves no other, nothing of it stays open. */
+  /** An invocation is over: what may not outlive it ends. */
   invocationEnded(invocation: number): void {
-    if (this.#open.size === 0 || this.gate?.keepsConnections === true) return;
-    for (const stream of this.#open.values()) if (stream.invocation === invocation) stream.abort();
+    if (this.#open.size === 0) return;
+    for (const stream of this.#open.values()) {
+      if (stream.invocation === invocation && !stream.outlivesInvocation) stream.abort();
+    }
   }
 
   /** The lane takes frames again. */
@@ -76,7 +78,8 @@ export class EgressStreams {
     if (caller === undefined || this.gate === undefined) {
       throw new ProtocolViolation(`a connection for stream ${invocation}, which is not open`);
     }
-    const stream = new EgressStream(number, invocation, this.#lane);
+    const outlives = dial !== undefined && this.gate.outlives(dial.host);
+    const stream = new EgressStream(number, invocation, outlives, this.#lane);
     this.#open.set(number, stream);
     if (dial !== undefined) stream.attach(this.gate.dial(caller, dial.host, dial.port, stream));
     else stream.attach(this.gate.resolve(caller, resolve!.name, stream));

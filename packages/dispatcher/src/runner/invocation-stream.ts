@@ -1,4 +1,5 @@
 import type { Caller } from '../egress/broker.ts';
+import type { CallOrigin } from '../egress/caller.ts';
 import { INITIAL_CREDIT_BYTES, ProtocolViolation } from './frame.ts';
 import type { Lane } from './lane.ts';
 import type { RawHeaders } from './payload-reader.ts';
@@ -6,10 +7,8 @@ import type { Done, ResponseHead } from './response-frames.ts';
 
 /** Takes what a worker sends for one invocation, in the protocol's order. */
 export type ResponseSink = {
-  /** Names the request in the ledger of outgoing connections. */
-  readonly requestId?: string;
-  /** How many calls of functions by functions have led to it; 0 without. */
-  readonly depth?: number;
+  /** What its outgoing connections are to know of it; read before the first of them. Without it there are none. */
+  readonly origin?: CallOrigin;
   response: (head: ResponseHead) => void;
   body: (chunk: Buffer) => void;
   end: (trailers: RawHeaders) => void;

@@ -243,10 +243,8 @@ export class Lane {
   #callerOf(invocation: number): Caller | undefined {
     const stream = invocation % 2 === 0 ? undefined : this.#slots[slotOf(invocation)];
     if (stream?.number !== invocation) return undefined;
-    const { sink } = stream;
-    return (stream.caller ??= createCaller(sink.requestId ?? '', sink.depth ?? 0, (text) =>
-      sink.log('stderr', Buffer.from(text)),
-    ));
+    const { origin } = stream.sink;
+    return (stream.caller ??= origin && createCaller(origin));
   }
 
   #forget(stream: InvocationStream): void {

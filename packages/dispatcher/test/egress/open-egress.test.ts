@@ -4,6 +4,7 @@ import { pino } from 'pino';
 import { afterAll, expect, test } from 'vitest';
 import { loadConfig } from '../../src/config/load-config.ts';
 import { openEgress } from '../../src/egress/open-egress.ts';
+import type { Isolation } from '../../src/policy/isolation.ts';
 import { makeTemporaryFolder } from '../../../../test/harness/temporary-folder.ts';
 
 const folder = makeTemporaryFolder('open-egress');
@@ -38,14 +39,20 @@ test.each([
 });
 
 test('lists may be empty, and separated as one likes', async () => {
-  const egress = open(
-    '--egress-allow',
-    'none',
-    '--cap-egress-allow',
-    'public, https://a.example',
-    '--egress-allow-private',
-    '10.0.0.1 fd00::/8',
-  );
-  expect(egress.gate('f', { netAllow: undefined, isolation: 'instance' }).keepsConnections).toBe(true);
+  const flags = ['--egress-allow', 'none', '--cap-egress-allow', 'public, https://a.example'];
+  const egress = open(...flags, '--egress-allow-private', '10.0.0.1 fd00::/8');
+  expect(egress.roots).toBe('');
+  await egress.close();
+});
+
+test('connections outlive an invocation where a process serves many, but none to another function', async () => {
+  const egress = open();
+  const limits = loadConfig(['--no-config'], {});
+  const outlives = (isolation: Isolation, host: string): boolean =>
+    egress.gate('f', { netAllow: undefined, isolation, limits }).outlives(host);
+  expect(outlives('instance', 'api.example.com')).toBe(true);
+  expect(outlives('instance', '9.9.9.9')).toBe(true);
+  expect(outlives('process', 'api.example.com')).toBe(false);
+  for (const host of ['hello.playa.internal', 'HELLO.Playa.Internal.']) expect(outlives('instance', host)).toBe(false);
   await egress.close();
 });

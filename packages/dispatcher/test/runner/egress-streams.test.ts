@@ -13,7 +13,13 @@ import { socketPair } from './socket-pair.ts';
 
 const HEAD = { method: 'GET', scheme: 'http', authority: 'a', pathWithQuery: '/', remoteAddress: '', headers: [] };
 const SINK: ResponseSink = {
-  requestId: 'request-1',
+  origin: {
+    requestId: 'request-1',
+    rootRequestId: 'request-1',
+    depth: 0,
+    traceContext: undefined,
+    note: () => undefined,
+  },
   response: () => undefined,
   body: () => undefined,
   end: () => undefined,
@@ -89,7 +95,7 @@ async function open(keepsConnections = false): Promise<Setting> {
     close: () => calls.push('close'),
   });
   const gate: EgressGate = {
-    keepsConnections,
+    outlives: () => keepsConnections,
     dial: (_, host, _port, sink) => {
       const calls: string[] = [];
       asked.push({ host, sink, calls });

@@ -77,8 +77,8 @@ fn describe(response: IncomingResponse) -> String {
     let end = consume(response, |chunk| {
         bytes += chunk.len() as u64;
         sum += chunk.iter().map(|byte| u64::from(*byte)).sum::<u64>();
-        if begin.len() < 200 {
-            begin.extend_from_slice(&chunk[..chunk.len().min(200)]);
+        if begin.len() < 1000 {
+            begin.extend_from_slice(&chunk[..chunk.len().min(1000)]);
         }
     });
     let _ = write!(text, " bytes: {bytes} sum: {sum}");
