@@ -1,50 +1,66 @@
-// Runs in a network namespace of its own: raises the fence there, and tries from behind it what a server that was taken over would try.
-import { execFileSync, spawnSync } from 'node:child_process';
+// Runs in a network namespace of its own, which stands for a host; another one stands for the world. Raises the fence there, and tries from
+// behind it what a server that was taken over would try.
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
+import { fileURLToPath } from 'node:url';
 
-const fence = process.argv[2];
-const run = (command) => execFileSync('/bin/sh', ['-c', command], { stdio: ['ignore', 'ignore', 'inherit'] });
+const [fence, worldName, ...addresses] = process.argv.slice(2);
+const run = (command) => execFileSync('/bin/sh', ['-ec', command], { stdio: ['ignore', 'ignore', 'inherit'] });
 
-// Stand-ins: a public server, a cloud's metadata, a private neighbour, a name server that is allowed.
-const addresses = ['9.9.9.9', '169.254.169.254', '10.99.0.1', '10.98.0.53'];
-run('ip link set lo up');
-for (const address of addresses) run(`ip address add ${address}/32 dev lo`);
-const servers = [];
-for (const address of addresses) {
-  const server = createServer((socket) => socket.end('reached')).listen(8000, address);
-  await once(server, 'listening');
-  servers.push(server);
-}
-const before = spawnSync(fence, ['check', 'pf'], { encoding: 'utf8' }).status;
-execFileSync(fence, ['up', 'pf'], { env: { ...process.env, FENCE_ALLOW: '10.98.0.53' } });
-const after = spawnSync(fence, ['check', 'pf'], { encoding: 'utf8' }).status;
-// The stand-ins are addresses of this very namespace, which the fence's own rule for the host keeps out: it is not what is tried here.
-run('nft flush chain ip playa_fence_pf input');
-const client = `
-  const { connect } = require('node:net');
-  const socket = connect(8000, process.argv[1]);
-  socket.setTimeout(3000, () => { console.log('silence'); process.exit(); });
-  socket.on('error', (error) => { console.log(error.code); process.exit(); });
-  socket.on('data', (data) => { console.log(String(data)); process.exit(); });
+run(`
+  ip link set lo up
+  ip netns add ${worldName}
+  ip link add out type veth peer name in netns ${worldName}
+  ip address add 10.77.0.1/24 dev out
+  ip link set out up
+  ip -n ${worldName} link set lo up
+  ip -n ${worldName} address add 10.77.0.2/24 dev in
+  ip -n ${worldName} link set in up
+  ip route add default via 10.77.0.2
+`);
+for (const address of addresses) run(`ip -n ${worldName} address add ${address}/32 dev lo`);
+const serve = `
+  require('node:net').createServer((socket) => socket.end('reached')).listen(8000, () => console.log('listening'));
 `;
-const { spawn } = await import('node:child_process');
-const fenceSource = new URL('../../packages/dispatcher/src/egress/second-fence.ts', import.meta.url);
-const look = `import(${JSON.stringify(fenceSource.href)}).then(async (module) => console.log(await module.isSecondFenceActive()))`;
-const seen = [[], ['ip', 'netns', 'exec', 'pf']].map((prefix) => {
-  const [command, ...args] = [...prefix, process.execPath, '-e', look];
-  return execFileSync(command, args, { encoding: 'utf8' }).trim();
+const world = spawn('ip', ['netns', 'exec', worldName, process.execPath, '-e', serve], {
+  stdio: ['ignore', 'pipe', 'inherit'],
 });
-const results = {};
-for (const address of [...addresses, '::ffff:169.254.169.254', '10.213.77.1']) {
-  const child = spawn('ip', ['netns', 'exec', 'pf', process.execPath, '-e', client, address], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  let text = '';
-  child.stdout.on('data', (data) => (text += data));
-  await once(child, 'close');
-  results[address] = text.trim();
-}
+await once(world.stdout, 'data');
+// The host itself has a service, too.
+const host = spawn(process.execPath, ['-e', serve], { stdio: ['ignore', 'pipe', 'inherit'] });
+await once(host.stdout, 'data');
+// As Docker does on its hosts.
+run('iptables -P FORWARD DROP; iptables -N DOCKER-USER; iptables -I FORWARD -j DOCKER-USER');
+
+const client = fileURLToPath(new URL('fence-client.mjs', import.meta.url));
+const tried = [...addresses, '::ffff:169.254.169.254', '10.213.77.1', '10.77.0.1'];
+const look = (prefix, ...flags) => {
+  const [command, ...args] = [...prefix, process.execPath, client, ...flags, ...tried];
+  return JSON.parse(execFileSync(command, args, { encoding: 'utf8' }));
+};
+const check = () => spawnSync(fence, ['check', 'pf'], { encoding: 'utf8' }).status;
+const env = { ...process.env, FENCE_ALLOW: '10.98.0.53' };
+
+const seen = { before: check(), outside: look([]) };
+execFileSync(fence, ['up', 'pf'], { env, stdio: ['ignore', 'ignore', 'inherit'] });
+seen.after = check();
+seen.again = spawnSync(fence, ['up', 'pf'], { env, encoding: 'utf8' }).stderr;
+seen.stillAfter = check();
+seen.inside = look(['ip', 'netns', 'exec', 'pf', 'setpriv', '--reuid', '65534', '--bounding-set', '-all'], '--undo');
+// Each of its two layers alone.
+run('ip netns exec pf nft flush ruleset');
+seen.withoutFilter = check();
 execFileSync(fence, ['down', 'pf']);
-for (const server of servers) server.close();
-console.log(JSON.stringify({ before, after, seen, results }));
+seen.down = check();
+seen.left = execFileSync('/bin/sh', ['-c', 'nft list tables ip; iptables -S DOCKER-USER; ip -o link; true'], {
+  encoding: 'utf8',
+});
+execFileSync(fence, ['up', 'pf'], { env, stdio: ['ignore', 'ignore', 'inherit'] });
+seen.second = check();
+execFileSync(fence, ['down', 'pf']);
+for (const child of [world, host]) {
+  child.kill();
+  await once(child, 'close');
+}
+run(`ip netns delete ${worldName}`);
+console.log(JSON.stringify(seen));
