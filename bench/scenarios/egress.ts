@@ -1,7 +1,8 @@
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { createServer, request as startRequest, Agent, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { request as startRequest, Agent } from 'node:http';
+import { join } from 'node:path';
 import type { BenchOptions, ScenarioResult } from '../main.ts';
 import { judge, type Requirement } from '../report/requirement.ts';
 import type { Measurement } from '../report/results-file.ts';
@@ -12,7 +13,6 @@ import { makeBucket } from '../../test/harness/test-bucket.ts';
 import { startServer, type TestServer } from '../../test/harness/test-server.ts';
 
 const LARGE_BYTES = 500_000_000;
-const CHUNK = Buffer.alloc(256 * 1024, 1);
 const FETCHES = 100;
 /**
  * A brokered stream takes this much of the server's memory at most, however long it is: its window of 256 KiB, what the kernel has not taken yet,
@@ -23,7 +23,7 @@ const MEMORY_MB: Requirement = { floor: 32, aim: 8, better: 'lower' };
 /** What a brokered connection costs against a direct one: latency, throughput, memory, and what other functions notice of it. */
 export async function runEgress({ rounds }: BenchOptions): Promise<ScenarioResult> {
   const upstream = await startUpstream();
-  const url = `http://127.0.0.1:${(upstream.address() as AddressInfo).port}/`;
+  const { url } = upstream;
   const bucket = makeBucket({ egress: await buildGuest('egress'), probe: await buildGuest('probe') });
   const server = await startServer(bucket.path, {
     'egress-allow': '127.0.0.1',
@@ -60,7 +60,7 @@ export async function runEgress({ rounds }: BenchOptions): Promise<ScenarioResul
     }
   } finally {
     await server.dispose();
-    upstream.close();
+    upstream.stop();
     bucket.remove();
   }
   const grownMb = Math.max(...grown);
@@ -86,24 +86,11 @@ export async function runEgress({ rounds }: BenchOptions): Promise<ScenarioResul
   return { text: formatTable(['egress', 'median'], rows), measurements, floorsHold };
 }
 
-async function startUpstream(): Promise<Server> {
-  const server = createServer((request, response) => {
-    if (request.url !== '/large') return void response.end('hello');
-    let left = LARGE_BYTES;
-    response.setHeader('content-length', left);
-    const write = (): void => {
-      while (left > 0) {
-        const part = left < CHUNK.length ? CHUNK.subarray(0, left) : CHUNK;
-        left -= part.length;
-        if (!response.write(part)) return;
-      }
-      response.end();
-    };
-    response.on('drain', write);
-    write();
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return server;
+async function startUpstream(): Promise<{ url: string; stop: () => void }> {
+  const program = join(import.meta.dirname, '../load/upstream.ts');
+  const child = spawn(process.execPath, [program, String(LARGE_BYTES)], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const [line] = (await once(child.stdout, 'data')) as [Buffer];
+  return { url: `http://127.0.0.1:${line.toString().trim()}/`, stop: () => child.stdin.end() };
 }
 
 /** Milliseconds of one fetch, of many on one connection. */

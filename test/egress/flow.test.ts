@@ -52,7 +52,7 @@ test('of a server that sends for ever no more is taken than a function that does
   const port = await listen((socket) => {
     const part = Buffer.alloc(64 * 1024, 'x');
     const write = (): void => {
-      while (!socket.destroyed && socket.write(part));
+      if (!socket.destroyed && socket.write(part)) return void setImmediate(write);
       isFull.resolve();
     };
     socket.on('drain', write);

@@ -39,7 +39,7 @@ beforeAll(async () => {
   await once(trap, 'listening');
   port = (trap.address() as AddressInfo).port;
   dns = await startDnsServer((name) => {
-    if (name === 'alias.test') return { alias: 'loopback.test', addresses: ['127.0.0.1'] };
+    if (name === 'alias.test') return { aliases: ['loopback.test'], addresses: ['127.0.0.1'] };
     const addresses = NAMES[name];
     return addresses === undefined ? 'nxdomain' : { addresses };
   });

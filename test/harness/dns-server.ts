@@ -4,7 +4,10 @@ import { once } from 'node:events';
 /** What is answered to a question; `undefined` leaves it without an answer. */
 export type DnsAnswer =
   | { addresses: string[] }
-  | { alias: string; addresses: string[] }
+  /** A chain of aliases, the last of which has the addresses. */
+  | { aliases: string[]; addresses: string[] }
+  /** Whatever is sent instead of an answer; `answer` is what it would be. */
+  | { lie: (answer: Buffer, query: Buffer) => Buffer; addresses: string[] }
   | 'nxdomain'
   | 'servfail'
   | undefined;
@@ -30,7 +33,10 @@ export async function startDnsServer(answer: (name: string) => DnsAnswer): Promi
     const { name, type, end } = readQuestion(query);
     questions.push(`${name} ${type === TYPE_AAAA ? 'AAAA' : 'A'}`);
     const found = answer(name);
-    if (found !== undefined) socket.send(reply(query, end, type, found), client.port, client.address);
+    if (found === undefined) return;
+    const answered = reply(query, end, type, found);
+    const sent = typeof found === 'object' && 'lie' in found ? found.lie(answered, query) : answered;
+    socket.send(sent, client.port, client.address);
   });
   socket.bind(0, '127.0.0.1');
   await once(socket, 'listening');
@@ -52,8 +58,8 @@ function reply(query: Buffer, end: number, type: number, answer: Exclude<DnsAnsw
   const records: Buffer[] = [];
   if (typeof answer === 'object') {
     let owner: Buffer = Buffer.from([0xc0, 12]);
-    if ('alias' in answer) {
-      const alias = encodeName(answer.alias);
+    for (const name of 'aliases' in answer ? answer.aliases : []) {
+      const alias = encodeName(name);
       records.push(record(owner, TYPE_CNAME, alias));
       owner = alias;
     }
