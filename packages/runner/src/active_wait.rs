@@ -8,16 +8,20 @@ use std::thread::yield_now;
 use std::time::{Duration, Instant};
 
 /// The longest pause that is waited through. With it, a worker that waits in vain has lost this once.
-const LONGEST: Duration = Duration::from_micros(400);
+const LONGEST: Duration = Duration::from_micros(500);
 
-/// A look that took longer has let another process run: there is better use for the processor.
-const BUSY: Duration = Duration::from_micros(40);
+/// To give way for longer means that others use the processor up.
+const LOST: Duration = Duration::from_micros(150);
+
+/// How many pauses are slept through after that: who gives way all the time is served last.
+const REST: u32 = 20;
 
 /// Whether to wait actively, learnt from how long the pauses were.
 #[derive(Debug, Default)]
 pub struct ActiveWait {
     idle_since: Option<Instant>,
     pays: bool,
+    rest: u32,
 }
 
 impl ActiveWait {
@@ -28,6 +32,10 @@ impl ActiveWait {
     pub fn wait<T, E>(&mut self, mut look: impl FnMut() -> Result<Option<T>, E>) -> Result<Option<T>, E> {
         let start = Instant::now();
         self.idle_since = Some(start);
+        if self.rest > 0 {
+            self.rest -= 1;
+            return Ok(None);
+        }
         let mut before = start;
         while self.pays {
             yield_now();
@@ -36,7 +44,11 @@ impl ActiveWait {
                 return Ok(Some(found));
             }
             let now = Instant::now();
-            self.pays = now - start < LONGEST && now - before < BUSY;
+            if now - before > LOST {
+                self.rest = REST;
+                break;
+            }
+            self.pays = now - start < LONGEST;
             before = now;
         }
         Ok(None)
