@@ -1,10 +1,10 @@
-import { once } from 'node:events';
-import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { buildGuest } from '../harness/artifacts.ts';
 import { hasOpenssl, makeAuthority, type Authority } from '../harness/certificates.ts';
 import { startDnsServer, type DnsServer } from '../harness/dns-server.ts';
+import { createLocalServers } from '../harness/local-servers.ts';
 import { makeBucket, type TestBucket } from '../harness/test-bucket.ts';
 import { startServer, type TestServer } from '../harness/test-server.ts';
 
@@ -19,14 +19,7 @@ let authority: Authority | undefined;
 let bucket: TestBucket;
 let server: TestServer;
 let dns: DnsServer;
-const servers: Server[] = [];
-
-async function listen(made: Server): Promise<number> {
-  servers.push(made);
-  made.listen(0, '127.0.0.1');
-  await once(made, 'listening');
-  return (made.address() as AddressInfo).port;
-}
+const servers = createLocalServers();
 
 /** Sends a beginning, then the same bytes again and again, as fast as they are taken. */
 function flood(socket: Socket, begin: string | Buffer, again: string | Buffer): { sentBytes: number } {
@@ -62,7 +55,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await server.stop();
-  for (const made of servers) made.close();
+  servers.close();
   dns.close();
   bucket.remove();
   authority?.remove();
@@ -93,7 +86,7 @@ describe('a server that floods', () => {
     ['what nobody has asked for', 'HTTP/1.1 204 No Content\r\n\r\n', 'HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nx'],
   ])('with %s', async (what, begin, again) => {
     let state = { sentBytes: 0 };
-    const port = await listen(
+    const port = await servers.listen(
       createServer((socket) => {
         socket.on('error', () => undefined);
         socket.once('data', () => (state = flood(socket, begin, again)));
@@ -139,7 +132,7 @@ describe.runIf(OPENSSL)('a server of TLS', () => {
   ])('that floods a connection of HTTP/2 with %s', async (_what, begin, again) => {
     let state = { sentBytes: 0 };
     const options = { ...authority!.issue('DNS:flood.test'), ALPNProtocols: ['h2'] };
-    const port = await listen(
+    const port = await servers.listen(
       createTlsServer(options, (socket) => {
         socket.on('error', () => undefined);
         socket.once('data', () => (state = flood(socket, begin, again)));
@@ -155,7 +148,7 @@ describe.runIf(OPENSSL)('a server of TLS', () => {
     ['answers with an alert', '\x15\x03\x03\x00\x02\x02\x28', ''],
     ['sends half a record for ever', '\x16\x03\x03\x40\x00\x02', '\0'],
   ])('that %s', async (_what, begin, again) => {
-    const port = await listen(
+    const port = await servers.listen(
       createServer((socket) => {
         socket.on('error', () => undefined);
         if (again === '') socket.write(Buffer.from(begin, 'latin1'));

@@ -1,9 +1,9 @@
-import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { buildGuest } from '../harness/artifacts.ts';
 import { readEgressLedger } from '../harness/egress-ledger.ts';
+import { createLocalServers } from '../harness/local-servers.ts';
 import { makeBucket, type TestBucket } from '../harness/test-bucket.ts';
 import { startServer, type TestServer } from '../harness/test-server.ts';
 import { waitUntil } from '../harness/wait-until.ts';
@@ -14,17 +14,7 @@ const OTHER_REQUESTS = 100;
 
 let bucket: TestBucket;
 let server: TestServer;
-const servers: Server[] = [];
-
-async function listen(onSocket: (socket: Socket) => void): Promise<number> {
-  const made = createServer((socket) => {
-    socket.on('error', () => undefined);
-    onSocket(socket);
-  }).listen(0, '127.0.0.1');
-  servers.push(made);
-  await once(made, 'listening');
-  return (made.address() as AddressInfo).port;
-}
+const servers = createLocalServers();
 
 beforeAll(async () => {
   bucket = makeBucket({ egress: await buildGuest('egress'), probe: await buildGuest('probe') });
@@ -33,7 +23,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await server.stop();
-  for (const made of servers) made.close();
+  servers.close();
   bucket.remove();
 });
 
@@ -49,7 +39,7 @@ const entryOf = (requestId: string, port: number) =>
 
 test('of a server that sends for ever no more is taken than a function that does not read has credit for', async () => {
   const isFull = Promise.withResolvers<void>();
-  const port = await listen((socket) => {
+  const port = await servers.onConnection((socket) => {
     const part = Buffer.alloc(64 * 1024, 'x');
     const write = (): void => {
       if (!socket.destroyed && socket.write(part)) return void setImmediate(write);
@@ -59,7 +49,7 @@ test('of a server that sends for ever no more is taken than a function that does
     write();
   });
   let open: Socket | undefined;
-  const gate = await listen((socket) => (open = socket));
+  const gate = await servers.onConnection((socket) => (open = socket));
   const asked = server.invoke(`egress/hold?host=127.0.0.1&port=${port}&gate=${gate}`);
   await isFull.promise;
   await askOther();
@@ -73,10 +63,7 @@ test('of a server that sends for ever no more is taken than a function that does
 
 test('of a function that sends for ever no more is taken than the credit and what the kernel holds', async () => {
   const connected = Promise.withResolvers<Socket>();
-  const made = createServer({ pauseOnConnect: true }, connected.resolve).listen(0, '127.0.0.1');
-  servers.push(made);
-  await once(made, 'listening');
-  const { port } = made.address() as AddressInfo;
+  const port = await servers.listen(createServer({ pauseOnConnect: true }, connected.resolve));
   const asked = server.invoke(`egress/flood?host=127.0.0.1&port=${port}`);
   const socket = await connected.promise;
   await askOther();

@@ -1,12 +1,12 @@
-import { once } from 'node:events';
 import { createServer as createHttpServer, type RequestListener } from 'node:http';
 import { createSecureServer } from 'node:http2';
 import { createServer as createHttpsServer } from 'node:https';
-import { createServer as createTcpServer, type AddressInfo, type Server } from 'node:net';
+import { createServer as createTcpServer } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { buildGuest } from '../harness/artifacts.ts';
 import { hasOpenssl, makeAuthority, type Authority } from '../harness/certificates.ts';
 import { startDnsServer, type DnsServer } from '../harness/dns-server.ts';
+import { createLocalServers } from '../harness/local-servers.ts';
 import { makeBucket, type TestBucket } from '../harness/test-bucket.ts';
 import { startServer, type TestServer } from '../harness/test-server.ts';
 
@@ -18,14 +18,7 @@ let bucket: TestBucket;
 let server: TestServer;
 let shared: TestServer;
 let dns: DnsServer;
-const servers: Server[] = [];
-
-async function listen(made: Server): Promise<number> {
-  servers.push(made);
-  made.listen(0, '127.0.0.1');
-  await once(made, 'listening');
-  return (made.address() as AddressInfo).port;
-}
+const servers = createLocalServers();
 
 const hello: RequestListener = (request, response) => {
   response.end(`${request.method} ${request.url} host=${request.headers.host} port=${request.socket.remotePort}`);
@@ -33,7 +26,7 @@ const hello: RequestListener = (request, response) => {
 
 /** A server that writes these bytes in answer to a request's head, then does what it is told. */
 const raw = (bytes: string, after: 'end' | 'reset' | 'stay'): Promise<number> =>
-  listen(
+  servers.listen(
     createTcpServer((socket) => {
       socket.on('error', () => undefined);
       socket.once('data', () => {
@@ -65,7 +58,7 @@ afterAll(async () => {
   if (!OPENSSL) return;
   await server.stop();
   await shared.stop();
-  for (const made of servers) made.close();
+  servers.close();
   dns.close();
   bucket.remove();
   authority.remove();
@@ -76,7 +69,7 @@ const fetched = async (url: string, more = ''): Promise<string> =>
 
 describe.runIf(OPENSSL)('HTTPS', () => {
   test('a name with a certificate that is trusted is reached, by HTTP/1.1', async () => {
-    const port = await listen(createHttpsServer(authority.issue('DNS:a.test'), hello));
+    const port = await servers.listen(createHttpsServer(authority.issue('DNS:a.test'), hello));
     const text = await fetched(`https://a.test:${port}/x?y=1`);
     expect(text).toContain('status: 200');
     expect(text).toContain(`GET /x?y=1 host=a.test:${port}`);
@@ -89,7 +82,7 @@ describe.runIf(OPENSSL)('HTTPS', () => {
       response.end(`version ${request.httpVersion} authority=${request.headers[':authority']}`);
     });
     made.on('session', (session) => sessions.push(session));
-    const port = await listen(made);
+    const port = await servers.listen(made);
     const text = await fetched(`https://two.test:${port}/`, '&times=3');
     expect(text.match(/version 2\.0/g)).toHaveLength(3);
     expect(text).toContain(`authority=two.test:${port}`);
@@ -102,7 +95,7 @@ describe.runIf(OPENSSL)('HTTPS', () => {
       response.end(Buffer.alloc(300_000, 2)),
     );
     made.on('session', (session) => sessions.push(session));
-    const port = await listen(made);
+    const port = await servers.listen(made);
     const ask = async (): Promise<string> => (await shared.invoke(`egress/fetch?url=https://many.test:${port}/`)).text;
     expect(await ask()).toContain('bytes: 300000 sum: 600000');
     const texts = await Promise.all(Array.from({ length: 20 }, ask));
@@ -111,7 +104,7 @@ describe.runIf(OPENSSL)('HTTPS', () => {
   });
 
   test('an address in a certificate is as good as a name', async () => {
-    const port = await listen(createHttpsServer(authority.issue('IP:127.0.0.1'), hello));
+    const port = await servers.listen(createHttpsServer(authority.issue('IP:127.0.0.1'), hello));
     expect(await fetched(`https://127.0.0.1:${port}/`)).toContain('status: 200');
   });
 
@@ -119,24 +112,24 @@ describe.runIf(OPENSSL)('HTTPS', () => {
     ['expired', 'DNS:b.test', true],
     ['for another name', 'DNS:other.test', false],
   ])('a certificate that is %s is refused', async (_what, name, expired) => {
-    const port = await listen(createHttpsServer(authority.issue(name, expired), hello));
+    const port = await servers.listen(createHttpsServer(authority.issue(name, expired), hello));
     expect(await fetched(`https://b.test:${port}/`)).toContain('failed: ErrorCode::TlsCertificateError');
   });
 
   test('a certificate that nobody vouches for is refused', async () => {
     const other = makeAuthority();
-    const port = await listen(createHttpsServer(other.issue('DNS:c.test'), hello));
+    const port = await servers.listen(createHttpsServer(other.issue('DNS:c.test'), hello));
     expect(await fetched(`https://c.test:${port}/`)).toContain('failed: ErrorCode::TlsCertificateError');
     other.remove();
   });
 
   test('a server that does not speak TLS is an error of the protocol', async () => {
-    const port = await listen(createHttpServer(hello));
+    const port = await servers.listen(createHttpServer(hello));
     expect(await fetched(`https://d.test:${port}/`)).toMatch(/failed: ErrorCode::Tls/);
   });
 
   test('a guest with TLS of its own over a socket reaches it too', async () => {
-    const port = await listen(createHttpsServer(authority.issue('DNS:e.test'), hello));
+    const port = await servers.listen(createHttpsServer(authority.issue('DNS:e.test'), hello));
     const roots = encodeURIComponent(authority.root);
     const text = (await server.invoke(`egress/tls?host=e.test&port=${port}&roots=${roots}`)).text;
     expect(text).toMatch(/^ok: HTTP\/1\.1 200 OK/);
@@ -145,7 +138,7 @@ describe.runIf(OPENSSL)('HTTPS', () => {
   });
 
   test('WASI 0.3 reaches it, several requests side by side', async () => {
-    const port = await listen(createHttpsServer(authority.issue('DNS:g.test'), hello));
+    const port = await servers.listen(createHttpsServer(authority.issue('DNS:g.test'), hello));
     const url = `https://g.test:${port}/z`;
     const { text } = await server.invoke(`egress-0-3/outgoing-parallel?times=4&url=${url}`);
     expect(text.match(/status: 200 body: GET \/z host=g\.test/g)).toHaveLength(4);
@@ -157,12 +150,12 @@ describe.runIf(OPENSSL)('HTTPS', () => {
 
 describe.runIf(OPENSSL)('HTTP', () => {
   test('the host field says where a request goes, whatever the guest has set', async () => {
-    const port = await listen(createHttpServer(hello));
+    const port = await servers.listen(createHttpServer(hello));
     expect(await fetched(`http://a.test:${port}/`, '&host=evil.example')).toContain(`host=a.test:${port}`);
   });
 
   test('a connection serves several requests of an invocation, and never those of another process', async () => {
-    const port = await listen(createHttpServer(hello));
+    const port = await servers.listen(createHttpServer(hello));
     const ports = async (): Promise<string[]> =>
       (await fetched(`http://a.test:${port}/`, '&times=3')).match(/port=\d+/g)!;
     const [first, second] = [await ports(), await ports()];
@@ -172,7 +165,7 @@ describe.runIf(OPENSSL)('HTTP', () => {
   });
 
   test('where a process serves many requests, it keeps connections between them', async () => {
-    const port = await listen(createHttpServer(hello));
+    const port = await servers.listen(createHttpServer(hello));
     const ask = async (): Promise<string> =>
       (await shared.invoke(`egress/fetch?url=http://a.test:${port}/`)).text.match(/port=\d+/)![0];
     const first = await ask();
@@ -181,7 +174,7 @@ describe.runIf(OPENSSL)('HTTP', () => {
 
   test('a connection that the server has closed meanwhile is replaced', async () => {
     const made = createHttpServer(hello);
-    const port = await listen(made);
+    const port = await servers.listen(made);
     const ask = async (): Promise<string> => (await shared.invoke(`egress/fetch?url=http://a.test:${port}/`)).text;
     expect(await ask()).toContain('status: 200');
     made.closeAllConnections();
@@ -189,7 +182,7 @@ describe.runIf(OPENSSL)('HTTP', () => {
   });
 
   test('a redirect is not followed: where it leads to is judged like all else', async () => {
-    const port = await listen(
+    const port = await servers.listen(
       createHttpServer((_, response) => {
         response.writeHead(302, { location: 'http://169.254.169.254/latest/meta-data/' }).end();
       }),
@@ -245,7 +238,7 @@ describe.runIf(OPENSSL)('HTTP', () => {
 
   test('nobody listens, no such name', async () => {
     const made = createTcpServer();
-    const port = await listen(made);
+    const port = await servers.listen(made);
     made.close();
     expect(await fetched(`http://a.test:${port}/`)).toContain('ErrorCode::ConnectionRefused');
     expect(await fetched('http://nobody.example/')).toContain('NXDOMAIN');
@@ -258,7 +251,7 @@ describe.runIf(OPENSSL)('HTTP', () => {
 
   test('a request whose length is a lie is refused, and the server does not take it for whole', async () => {
     const seen: string[] = [];
-    const port = await listen(
+    const port = await servers.listen(
       createHttpServer((request, response) => {
         let bytes = 0;
         request.on('data', (chunk: Buffer) => (bytes += chunk.length));
@@ -278,7 +271,7 @@ describe.runIf(OPENSSL)('HTTP', () => {
   });
 
   test('a large body streams through, in both directions', async () => {
-    const port = await listen(
+    const port = await servers.listen(
       createHttpServer((request, response) => {
         if (request.method === 'POST') {
           let bytes = 0;

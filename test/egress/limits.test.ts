@@ -1,8 +1,8 @@
-import { once } from 'node:events';
-import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { buildGuest } from '../harness/artifacts.ts';
 import { readEgressLedger } from '../harness/egress-ledger.ts';
+import { createLocalServers } from '../harness/local-servers.ts';
 import { makeBucket, type TestBucket } from '../harness/test-bucket.ts';
 import { startServer, type TestServer } from '../harness/test-server.ts';
 import { waitUntil } from '../harness/wait-until.ts';
@@ -13,18 +13,8 @@ let server: TestServer;
 let bytesPort: number;
 /** Keeps what connects to it. */
 let silentPort: number;
-const servers: Server[] = [];
+const servers = createLocalServers();
 const gates: Socket[] = [];
-
-async function listen(onSocket: (socket: Socket) => void): Promise<number> {
-  const made = createServer((socket) => {
-    socket.on('error', () => undefined);
-    onSocket(socket);
-  }).listen(0, '127.0.0.1');
-  servers.push(made);
-  await once(made, 'listening');
-  return (made.address() as AddressInfo).port;
-}
 
 /** A function with these limits. */
 async function put(name: string, limits: Record<string, string | number>): Promise<void> {
@@ -34,7 +24,7 @@ async function put(name: string, limits: Record<string, string | number>): Promi
 }
 
 beforeAll(async () => {
-  bytesPort = await listen((socket) => {
+  bytesPort = await servers.onConnection((socket) => {
     socket.once('data', (request: Buffer) => {
       const bytes = Number(/^GET \/(\d+) /.exec(request.toString('latin1'))![1]);
       socket.end(
@@ -45,7 +35,7 @@ beforeAll(async () => {
       );
     });
   });
-  silentPort = await listen((socket) => void gates.push(socket.resume()));
+  silentPort = await servers.onConnection((socket) => void gates.push(socket.resume()));
   bucket = makeBucket();
   await put('few', { 'egress-connections-per-function': 3 });
   await put('slow', { 'egress-bytes-per-minute': 100_000 });
@@ -59,7 +49,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await server.stop();
-  for (const made of servers) made.close();
+  servers.close();
   bucket.remove();
 });
 

@@ -1,10 +1,10 @@
-import { once } from 'node:events';
 import { createServer as createHttpServer } from 'node:http';
-import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { buildGuest } from '../harness/artifacts.ts';
 import { startDnsServer, type DnsAnswer, type DnsServer } from '../harness/dns-server.ts';
 import { readEgressLedger } from '../harness/egress-ledger.ts';
+import { createLocalServers } from '../harness/local-servers.ts';
 import { makeBucket, type TestBucket } from '../harness/test-bucket.ts';
 import { startServer, type TestServer } from '../harness/test-server.ts';
 import { waitUntil } from '../harness/wait-until.ts';
@@ -13,18 +13,17 @@ let bucket: TestBucket;
 let server: TestServer;
 let dns: DnsServer;
 let answers: (name: string) => DnsAnswer;
-const servers: Server[] = [];
+const servers = createLocalServers();
 
-async function listen(onSocket: (socket: Socket) => void, host = '127.0.0.1'): Promise<number> {
-  const made = createServer({ allowHalfOpen: true }, (socket) => {
-    socket.on('error', () => undefined);
-    onSocket(socket);
-  });
-  servers.push(made);
-  made.listen(0, host);
-  await once(made, 'listening');
-  return (made.address() as AddressInfo).port;
-}
+/** On both ends of such a connection one side may end before the other. */
+const listen = (onSocket: (socket: Socket) => void, host?: string): Promise<number> =>
+  servers.listen(
+    createServer({ allowHalfOpen: true }, (socket) => {
+      socket.on('error', () => undefined);
+      onSocket(socket);
+    }),
+    host,
+  );
 
 const echo = (socket: Socket): void => void socket.pipe(socket);
 
@@ -44,7 +43,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await server.stop();
-  for (const made of servers) made.close();
+  servers.close();
   dns.close();
   bucket.remove();
 });
@@ -195,10 +194,7 @@ describe("a function's own rules", () => {
   test('net.allow takes the place of the default', async () => {
     answers = all('127.0.0.1');
     const upstream = createHttpServer((_, response) => response.end('hello'));
-    servers.push(upstream);
-    upstream.listen(0, '127.0.0.1');
-    await once(upstream, 'listening');
-    const { port } = upstream.address() as AddressInfo;
+    const port = await servers.listen(upstream);
     bucket.putPolicy('narrow', `[net]\nallow = ["http://a.test:${port}"]\n`);
     bucket.put('narrow', await buildGuest('egress'));
     bucket.putPolicy('nothing', '[net]\nallow = []\n');
