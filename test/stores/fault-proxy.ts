@@ -31,7 +31,7 @@ export type FaultProxy = {
   /** What to do with all requests after those; undefined passes them on. */
   always: (fault: Fault | undefined) => void;
   /** Which requests faults are for, by their paths; undefined: all. The others are passed on. */
-  only: (path: RegExp | undefined) => void;
+  aimAt: (path: RegExp | undefined) => void;
   /** Forgets faults and what was seen. */
   reset: () => void;
   close: () => Promise<void>;
@@ -58,7 +58,7 @@ export async function startFaultProxy(targetPort: number): Promise<FaultProxy> {
     seen,
     next: (...faults) => planned.push(...faults),
     always: (fault) => (standing = fault),
-    only: (path) => (chosen = path),
+    aimAt: (path) => (chosen = path),
     reset: () => {
       planned = [];
       standing = undefined;

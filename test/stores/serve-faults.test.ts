@@ -104,7 +104,7 @@ describe.skipIf(missing !== undefined)(`served in spite of${missing === undefine
     test('a token that has expired: others are fetched, and nobody notices', async () => {
       const home = makeHome('credential_process = ./credentials\n');
       writeProgram(join(home, 'credentials'), 'echo once >> fetched');
-      proxy.only(/known\.cwasm/);
+      proxy.aimAt(/known\.cwasm/);
       proxy.next({ kind: 'answer', status: 400, body: '<Error><Code>ExpiredToken</Code></Error>' });
       const server = await serve({}, { home });
       expect(await textOf(server, 'known')).toBe('probe\n');
@@ -123,7 +123,7 @@ describe.skipIf(missing !== undefined)(`served in spite of${missing === undefine
 
     test('denied where it may be missing: an error, unless the operator says that it is missing', async () => {
       const denied: Fault = { kind: 'answer', status: 403, body: '<Error><Code>AccessDenied</Code></Error>' };
-      proxy.only(/nothing|toml/);
+      proxy.aimAt(/nothing|toml/);
       proxy.always(denied);
       const strict = await serve();
       const refused = await strict.invoke('nothing');
@@ -135,7 +135,7 @@ describe.skipIf(missing !== undefined)(`served in spite of${missing === undefine
     });
 
     test.each([301, 307])('sent elsewhere by a %d', async (status) => {
-      proxy.only(/known\.cwasm/);
+      proxy.aimAt(/known\.cwasm/);
       const location = `${gateway.url}/bucket/known.cwasm`;
       proxy.next({
         kind: 'answer',
@@ -172,7 +172,7 @@ describe.skipIf(missing !== undefined)(`served in spite of${missing === undefine
     ])(
       '%s: once it does no harm; always it is a clear code, nothing is kept, and it is mended',
       async (what, fault) => {
-        proxy.only(/new\.cwasm/);
+        proxy.aimAt(/new\.cwasm/);
         proxy.next(fault);
         const first = await serve({ 'bucket-wait-ms': '20s' });
         // An answer that makes no sense as such is told at once, and the next request asks again.
