@@ -26,6 +26,7 @@ export const LANE_FRAMES: FuzzTarget = {
     const lane = new Lane(0, socket, {
       // The fixtures' frames are for the streams 1, 3, 5 …
       streamNumber: (slot) => slot * 2 + 1,
+      nowMs: () => 0,
       fail: (error) => (violation = error),
       closed: () => undefined,
     });

@@ -80,6 +80,7 @@ export async function serve(config: Config, logger: OpenLogger): Promise<PlayaSe
     startsAtOnce: config.startsAtOnce,
     wasmtime: WASMTIME_VERSION,
     streamNumber: createStreamNumbers(),
+    nowMs,
     log,
   };
   const pools = {

@@ -27,6 +27,14 @@ const LINGER_LIMIT_MS = 1_000;
 /** Where the disk is full or read-only. */
 const DISK_RETRY_AFTER_S = 2;
 
+/**
+ * Where a worker takes many requests that cost it less than this, one worker is enough as long as it keeps up: a second one that is awake costs more in
+ * switches between processes, and takes a processor from the dispatcher, than it gives.
+ */
+const CHEAP_REQUEST_US = 100;
+/** A worker that has been silent for this long with requests before it does not keep up. */
+const SILENCE_MS = 5;
+
 /** The reason of the error when an artifact is no longer on the disk: it can be fetched again. */
 export const EVICTED = 'artifact_evicted';
 
@@ -120,15 +128,41 @@ export class BoundRunner implements BudgetedRunner {
     return this.#leases === 0 ? this.#lastUsedMs : undefined;
   }
 
-  /** A lane that can take a request now, the least busy one; `undefined` when there is none. A place on it is reserved. */
+  /** A lane that can take a request now; `undefined` when there is none. A place on it is reserved. */
   lend(): Lane | undefined {
     if (this.#retired || (this.#oneRequest && this.#lent)) return undefined;
+    const lane = this.#laneThatKeepsUp() ?? this.#leastBusyLane();
+    if (lane === undefined) return undefined;
+    this.#nextLane = lane.index + 1;
+    this.#ends.set(lane, { ended: undefined, resolve: undefined });
+    lane.reserve();
+    this.#lent = true;
+    this.#leases++;
+    return lane;
+  }
+
+  #laneThatKeepsUp(): Lane | undefined {
+    if (this.#plan.concurrency === 1) return undefined;
+    for (let i = 0; i < this.#startedLanes; i++) {
+      const lane = this.runner.lanes[i]!;
+      if (!this.#hasPlace(lane)) continue;
+      if (lane.openStreams === 0) return lane;
+      if (lane.meanCpuUs < CHEAP_REQUEST_US && this.#nowMs() - lane.heardMs < SILENCE_MS) return lane;
+    }
+    return undefined;
+  }
+
+  #hasPlace(lane: Lane): boolean {
+    return lane.servedRequests < this.#plan.requestsPerWorker && lane.openStreams < this.#plan.concurrency;
+  }
+
+  #leastBusyLane(): Lane | undefined {
     let best: Lane | undefined;
     let others = 0;
     for (let i = 0; i < this.#startedLanes; i++) {
       // In turn, so that a worker that was just forked has time to get ready.
       const lane = this.runner.lanes[(this.#nextLane + i) % this.#startedLanes]!;
-      if (lane.servedRequests >= this.#plan.requestsPerWorker || lane.openStreams >= this.#plan.concurrency) continue;
+      if (!this.#hasPlace(lane)) continue;
       if (best === undefined || lane.openStreams < best.openStreams) best = lane;
       if (lane.openStreams === 0) others++;
     }
@@ -138,12 +172,6 @@ export class BoundRunner implements BudgetedRunner {
       this.runner.startWorker(lane);
       best ??= lane;
     }
-    if (best === undefined) return undefined;
-    this.#nextLane = best.index + 1;
-    this.#ends.set(best, { ended: undefined, resolve: undefined });
-    best.reserve();
-    this.#lent = true;
-    this.#leases++;
     return best;
   }
 

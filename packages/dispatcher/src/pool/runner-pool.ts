@@ -60,6 +60,7 @@ export function createRunnerPool(deps: {
   /** The engine's version that runners must have. */
   wasmtime: string;
   streamNumber: StreamNumbers;
+  nowMs: () => number;
   log: Logger;
 }): RunnerPool {
   const ready: PooledRunner[] = [];
@@ -185,6 +186,7 @@ async function startRunner(
     lanes: number;
     wasmtime: string;
     streamNumber: StreamNumbers;
+    nowMs: () => number;
   },
   onIdleFailure: (runner: Runner, error: Error) => void,
 ): Promise<PooledRunner> {
@@ -203,7 +205,7 @@ async function startRunner(
 }
 
 async function greet(
-  deps: { wasmtime: string; streamNumber: StreamNumbers },
+  deps: { wasmtime: string; streamNumber: StreamNumbers; nowMs: () => number },
   sandbox: SpawnedSandbox,
   onIdleFailure: (runner: Runner, error: Error) => void,
 ): Promise<PooledRunner> {
@@ -214,6 +216,7 @@ async function greet(
     id: sandbox.id,
     ...sockets,
     streamNumber: deps.streamNumber,
+    nowMs: deps.nowMs,
     kill: sandbox.kill,
     events: {
       hello: (message) => {

@@ -22,12 +22,19 @@ const SLAB_BYTES = 32 * 1024;
 /** Payloads above this are handed to the socket as they are instead of being copied. */
 const COPY_LIMIT_BYTES = 8 * 1024;
 
+/** Requests that are sent together: few enough that the worker begins while further ones are still being read, enough that it is seldom woken. */
+const REQUESTS_PER_WRITE = 8;
+
+/** Of how many answers the mean cost of one is taken, about. */
+const MEAN_OF = 16;
+
 /** With more than this on its way to a worker that does not read, connections from outside are not read either. */
 const CONGESTED_BYTES = 512 * 1024;
 
 /** What a lane tells its runner. */
 export type LaneOwner = {
   streamNumber: StreamNumbers;
+  nowMs: () => number;
   /** The peer broke the protocol: the runner is done for. */
   fail: (error: Error) => void;
   /** The socket is closed; most likely the runner has ended. */
@@ -41,6 +48,10 @@ export class Lane {
   worker = 0;
   /** Requests that this worker has been given, or will be: those that a lane was reserved for count. */
   servedRequests = 0;
+  /** When the worker last sent something, or was given a request while it had none; milliseconds on the monotonic clock. */
+  heardMs = 0;
+  /** What a request has cost of late, as the worker says. It begins high: what is not known yet may be dear. */
+  meanCpuUs = 1_000;
   /** The worker's outgoing connections. */
   readonly egress: EgressStreams = new EgressStreams(this, (invocation) => this.#callerOf(invocation));
   #reserved = 0;
@@ -60,6 +71,7 @@ export class Lane {
   #slabStart = 0;
   #slabEnd = 0;
   #flushPlanned = false;
+  #unsentRequests = 0;
 
   constructor(index: number, socket: Socket, owner: LaneOwner) {
     this.index = index;
@@ -79,6 +91,7 @@ export class Lane {
 
   /** Keeps a place for a request that will be sent in a moment. */
   reserve(): void {
+    if (this.openStreams === 0) this.heardMs = this.#owner.nowMs();
     this.#reserved++;
     this.servedRequests++;
   }
@@ -97,8 +110,11 @@ export class Lane {
     this.#slots[slot] = stream;
     this.#open++;
     this.#reserved--;
+    // Before the next one is added, and not behind the last: what follows on a request, its END, goes with it.
+    if (this.#unsentRequests === REQUESTS_PER_WRITE) this.#flush();
     const at = this.#makeRoom(requestFrameBytes(head));
     this.#slabEnd = writeRequestFrame(this.#slab, at, number, head);
+    this.#unsentRequests++;
     return stream;
   }
 
@@ -181,6 +197,7 @@ export class Lane {
   }
 
   #read(chunk: Buffer): void {
+    this.heardMs = this.#owner.nowMs();
     try {
       if (this.#nonceFilter === undefined) this.#decode(chunk);
       else this.#nonceFilter.push(chunk);
@@ -231,6 +248,7 @@ export class Lane {
         const done = decodeDone(payload);
         // While it is still known: a violation ends the runner, and with it every stream that is open.
         stream.checkDone(done);
+        this.meanCpuUs += (done.guestCpuUs - this.meanCpuUs) / MEAN_OF;
         this.#forget(stream);
         this.egress.invocationEnded(number);
         return stream.receiveDone(done);
@@ -264,7 +282,7 @@ export class Lane {
     }
     if (!this.#flushPlanned) {
       this.#flushPlanned = true;
-      // Alone, a request goes out at once; under load after all requests of this turn of the event loop: one write for all of them.
+      // Alone, a request goes out at once; under load together with others of this turn of the event loop.
       if (this.#open <= 1) process.nextTick(this.#flushAsPlanned);
       else setImmediate(this.#flushAsPlanned);
     }
@@ -277,6 +295,7 @@ export class Lane {
   };
 
   #flush(): void {
+    this.#unsentRequests = 0;
     if (this.#slabEnd === this.#slabStart) return;
     const part = this.#slab.subarray(this.#slabStart, this.#slabEnd);
     this.#slabStart = this.#slabEnd;

@@ -55,6 +55,7 @@ export class Runner {
     control: Socket;
     lanes: Socket[];
     streamNumber: StreamNumbers;
+    nowMs: () => number;
     /** Kills the whole sandbox. */
     kill: () => void;
     events: RunnerEvents;
@@ -65,6 +66,7 @@ export class Runner {
     this.#control = deps.control;
     const owner = {
       streamNumber: deps.streamNumber,
+      nowMs: deps.nowMs,
       fail: (error: Error) => this.fail(error),
       closed: (error: Error) => {
         if (!this.#failed) this.#lastWord ??= setTimeout(() => this.fail(error), LAST_WORD_MS);

@@ -15,8 +15,8 @@ export type ScriptedRunner = {
   runner: Runner;
   /** Numbers of the lanes that a REQUEST came on, in order. */
   requests: number[];
-  /** Answers the open request of a lane. */
-  answer: (lane: number) => void;
+  /** Answers the oldest open request of a lane, which has cost the guest so much. */
+  answer: (lane: number, guestCpuUs?: number) => void;
   /** Ends the worker of a lane and lets another follow. */
   replace: (lane: number) => void;
   /** Both, in this order; which of them is read first is left open, as they go through two sockets. */
@@ -36,7 +36,7 @@ export type ScriptedPool = {
   close: () => void;
 };
 
-export function scriptedPool(lanes: number): ScriptedPool {
+export function scriptedPool(lanes: number, nowMs: () => number = () => performance.now()): ScriptedPool {
   const folder = mkdtempSync(join(tmpdir(), 'playa-pool-'));
   const path = join(folder, 'artifact');
   writeFileSync(path, '');
@@ -49,7 +49,7 @@ export function scriptedPool(lanes: number): ScriptedPool {
     state: () => ({ ready: 0, starting: 0, lastFailure: undefined }),
     close: () => undefined,
     take: async () => {
-      const { pooled, scripted } = await startScripted(runners.length + 1, lanes, folder, check);
+      const { pooled, scripted } = await startScripted(runners.length + 1, lanes, folder, nowMs, check);
       runners.push(scripted);
       return pooled;
     },
@@ -79,6 +79,7 @@ async function startScripted(
   id: number,
   laneCount: number,
   folder: string,
+  nowMs: () => number,
   check: () => void,
 ): Promise<{ pooled: PooledRunner; scripted: ScriptedRunner }> {
   const pairs = await Promise.all(Array.from({ length: laneCount + 1 }, () => socketPair()));
@@ -88,7 +89,7 @@ async function startScripted(
   let killed = false;
   let worker = 0;
   const requests: number[] = [];
-  const open = new Map<number, number>();
+  const open = lanes.map((): number[] => []);
   const workers = new Map<number, number>();
   const tell = (type: number, message: object): void => {
     control.write(encodeFrame(type, 0, Buffer.from(JSON.stringify(message))));
@@ -112,7 +113,7 @@ async function startScripted(
     const decoder = createFrameDecoder((type, stream) => {
       if (type === FrameType.request) {
         requests.push(lane);
-        open.set(lane, stream);
+        open[lane]!.push(stream);
       }
       check();
     });
@@ -123,6 +124,7 @@ async function startScripted(
     control: theirControl,
     lanes: theirLanes,
     streamNumber: createStreamNumbers(),
+    nowMs,
     kill: () => {
       killed = true;
       for (const socket of [control, ...lanes]) socket.destroy();
@@ -136,12 +138,12 @@ async function startScripted(
       failed: () => undefined,
     },
   });
-  const answer = (lane: number): void => {
-    const stream = open.get(lane)!;
-    open.delete(lane);
+  const answer = (lane: number, guestCpuUs = 0): void => {
+    const stream = open[lane]!.shift()!;
     const head = encodeFrame(FrameType.response, stream, Buffer.from([200, 0, 0, 0]));
     const end = encodeFrame(FrameType.end, stream, Buffer.from([0, 0]));
     const done = Buffer.concat([Buffer.from([2, 0]), Buffer.from('ok'), Buffer.alloc(2 + 36)]);
+    done.writeUInt32LE(guestCpuUs, 2 + 2 + 2 + 8);
     lanes[lane]!.write(Buffer.concat([head, end, encodeFrame(FrameType.done, stream, done)]));
   };
   const replace = (lane: number): void => {

@@ -79,6 +79,7 @@ async function open(keepsConnections = false): Promise<Setting> {
   const failed = Promise.withResolvers<Error>();
   const lane = new Lane(0, own, {
     streamNumber: createStreamNumbers(),
+    nowMs: () => performance.now(),
     fail: (error) => {
       own.destroy();
       failed.resolve(error);

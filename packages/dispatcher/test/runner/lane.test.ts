@@ -18,6 +18,7 @@ async function openLane(): Promise<{ lane: Lane; worker: Socket; failure: Promis
   const lane = new Lane(0, socket, {
     // Predictable, so that a test can write frames ahead.
     streamNumber: (slot) => slot * 2 + 1,
+    nowMs: () => performance.now(),
     fail: (error) => {
       socket.destroy();
       failed.resolve(error);
@@ -114,6 +115,31 @@ describe('Lane', () => {
       ['flush'],
     ]);
     expect(lane.openStreams).toBe(2);
+  });
+
+  test('many requests at once go out in parts, each whole with its END', async () => {
+    const { lane, worker } = await openLane();
+    const reads: number[] = [];
+    const decoder = createFrameDecoder((type) => {
+      if (type === FrameType.request) reads[reads.length - 1]!++;
+    });
+    const all = Promise.withResolvers<void>();
+    worker.on('data', (chunk: Buffer) => {
+      reads.push(0);
+      decoder.push(chunk);
+      expect(decoder.pendingBytes()).toBe(0);
+      if (reads.reduce((sum, count) => sum + count) === 20) all.resolve();
+    });
+    // What was sent before the turn of the event loop is over.
+    let sentBytes = 0;
+    for (let count = 0; count < 20; count++) {
+      lane.reserve();
+      lane.open(HEAD, recorder().sink).sendEnd([]);
+      if (count === 15) sentBytes = open.at(-1)!.bytesWritten;
+    }
+    await all.promise;
+    expect(sentBytes).toBeGreaterThan(0);
+    expect(sentBytes).toBeLessThan(open.at(-1)!.bytesWritten);
   });
 
   test("leaves connection-level fields and the platform's own out", async () => {

@@ -27,6 +27,7 @@ test('a runner that ends has its last word read, though the ends of its lanes ar
     control,
     lanes: [lane],
     streamNumber: createStreamNumbers(),
+    nowMs: () => performance.now(),
     kill: ignore,
     events: handlers,
   });
@@ -49,6 +50,7 @@ test('a runner that closes a lane and stays is given up', async () => {
     control,
     lanes: [lane],
     streamNumber: createStreamNumbers(),
+    nowMs: () => performance.now(),
     kill: ignore,
     events: {
       hello: ignore,
