@@ -91,7 +91,7 @@ if (await prepareTools(session)) {
       // Apart, as they are built: together, cargo would unite their features.
       cargoCheck(
         'clippy-runner',
-        ['clippy', '--locked', '-p', 'playa-runner', '--all-targets', '--', '-D', 'warnings'],
+        ['clippy', '--locked', '-p', 'playa-runner', '-p', 'playa-spawner', '--all-targets', '--', '-D', 'warnings'],
         ['rustfmt'],
       ),
       cargoCheck(

@@ -36,6 +36,7 @@ function testEnvironment() {
   return {
     ...project.env,
     PLAYA_RUNNER: project.runnerFile,
+    PLAYA_SPAWNER: project.spawnerFile,
     PLAYA_HOSTILE_RUNNER: project.hostileRunnerFile,
     PLAYA_WASMTIME: project.wasmtimeFile,
   };
@@ -87,7 +88,7 @@ async function runVitest() {
 
 /** @returns {Promise<import('./lib/test-counts.mjs').TestCounts>} */
 async function runRustTests() {
-  const args = ['test', '--locked', '--release', '-p', 'playa-runner'];
+  const args = ['test', '--locked', '--release', '-p', 'playa-runner', '-p', 'playa-spawner'];
   let triple = '';
   // Apart from running them, as only the build can say how far it is.
   const build = {

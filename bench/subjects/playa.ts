@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { TEST_KEYS } from '../../test/harness/artifacts.ts';
-import { PROJECT, runnerFile } from '../../test/harness/project.ts';
+import { PROJECT, runnerFile, spawnerFile } from '../../test/harness/project.ts';
 import { makeTemporaryFolder } from '../../test/harness/temporary-folder.ts';
 import { waitUntil } from '../../test/harness/wait-until.ts';
 import type { Subject } from './peer.ts';
@@ -22,6 +22,7 @@ export async function startPlaya(bucket: string, options: Record<string, string 
     'state-dir': join(folder.path, 'state'),
     keys: TEST_KEYS,
     runner: runnerFile(),
+    spawner: spawnerFile(),
     ...options,
   };
   const flags = Object.entries(all).flatMap(([name, value]) => [`--${name}`, String(value)]);

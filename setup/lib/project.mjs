@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
  * @property {string} root the checkout
  * @property {string} buildFolder what set-up makes and may make again
  * @property {string} runnerFile the runner, where the dispatcher looks for it
+ * @property {string} spawnerFile the spawner, where the dispatcher looks for it
  * @property {string} hostileRunnerFile the runner's stand-in that attacks the sandbox, which `playa doctor` starts
  * @property {string} wasmtimeFile the Wasmtime command, where build-cwasm looks for it
  * @property {string} bucketFolder the bucket of `npm start`, into which the examples are built
@@ -27,6 +28,7 @@ export function openProject(env) {
     root,
     buildFolder,
     runnerFile: path.join(buildFolder, 'bin/playa-runner'),
+    spawnerFile: path.join(buildFolder, 'bin/playa-spawner'),
     hostileRunnerFile: path.join(buildFolder, 'bin/playa-hostile-runner'),
     wasmtimeFile: path.join(buildFolder, 'bin/wasmtime'),
     bucketFolder: path.join(root, 'bucket'),

@@ -4,11 +4,11 @@ import { fingerprint } from '../lib/fingerprint.mjs';
 import { isStamped, leaveStamp } from '../lib/stamp.mjs';
 import { readHostTriple } from './rust-toolchain.mjs';
 
-/** What the runner is built from. */
-const SOURCES = ['Cargo.toml', 'Cargo.lock', '.cargo', 'packages/runner'];
+/** What runner and spawner are built from. */
+const SOURCES = ['Cargo.toml', 'Cargo.lock', '.cargo', 'packages/runner', 'packages/spawner'];
 
 /**
- * The step that builds the runner, and the stand-in that `playa doctor` attacks the sandbox with. It comes after the Wasmtime command, which the examples wait for: two builds at once
+ * The step that builds the runner, the spawner, and the stand-in that `playa doctor` attacks the sandbox with. It comes after the Wasmtime command, which the examples wait for: two builds at once
  * would only make each other slow, and need twice the memory.
  * @param {import('../lib/project.mjs').Project} project
  * @returns {import('../lib/step.mjs').Step & { needsBuild: () => boolean }} needsBuild tells whether it will start cargo
@@ -34,6 +34,8 @@ export function createRunnerStep(project) {
           '--release',
           '-p',
           'playa-runner',
+          '-p',
+          'playa-spawner',
           '--target',
           triple,
           '--message-format',
@@ -43,7 +45,8 @@ export function createRunnerStep(project) {
       );
       installExecutable(built.executables, 'playa-runner', project.runnerFile);
       installExecutable(built.executables, 'playa-hostile-runner', project.hostileRunnerFile);
-      leaveStamp(stampFile, before, [project.runnerFile, project.hostileRunnerFile]);
+      installExecutable(built.executables, 'playa-spawner', project.spawnerFile);
+      leaveStamp(stampFile, before, [project.runnerFile, project.hostileRunnerFile, project.spawnerFile]);
       return 'built';
     },
   };

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { buildGuest, TEST_KEYS } from '../harness/artifacts.ts';
 import { problemOf } from '../harness/http-client.ts';
-import { PROJECT, runnerFile } from '../harness/project.ts';
+import { PROJECT, runnerFile, spawnerFile } from '../harness/project.ts';
 import { makeTemporaryFolder } from '../harness/temporary-folder.ts';
 import { makeBucket, type TestBucket } from '../harness/test-bucket.ts';
 import { startServer } from '../harness/test-server.ts';
@@ -43,7 +43,7 @@ function playa(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Ru
 /** Arguments of a server that would start. */
 const serve = (...more: string[]): string[] => [
   ...['serve', '--bucket', bucket.path, '--listen', '127.0.0.1:0', '--keys', TEST_KEYS],
-  ...['--state-dir', join(folder.path, 'state'), '--runner', runnerFile()],
+  ...['--state-dir', join(folder.path, 'state'), '--runner', runnerFile(), '--spawner', spawnerFile()],
   ...more,
 ];
 

@@ -22,6 +22,11 @@ export function runnerFile(): string {
   return existing(process.env['PLAYA_RUNNER'] ?? join(ROOT, 'build/bin/playa-runner'));
 }
 
+/** The spawner under test: `PLAYA_SPAWNER`, else the one that set-up built. */
+export function spawnerFile(): string {
+  return existing(process.env['PLAYA_SPAWNER'] ?? join(ROOT, 'build/bin/playa-spawner'));
+}
+
 /** The stand-in for a runner that was taken over. */
 export function hostileRunnerFile(): string {
   return existing(process.env['PLAYA_HOSTILE_RUNNER'] ?? join(ROOT, 'build/bin/playa-hostile-runner'));

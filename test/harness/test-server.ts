@@ -6,7 +6,7 @@ import { TEST_KEYS } from './artifacts.ts';
 import { open, send, type Answer, type RequestOptions } from './http-client.ts';
 import { collectLogLines, type LogLines } from './log-lines.ts';
 import { describeProcesses, listDescendants, listMountsOf, listUsersOf, type ProcessEntry } from './process-tree.ts';
-import { PROJECT, runnerFile } from './project.ts';
+import { PROJECT, runnerFile, spawnerFile } from './project.ts';
 import { makeTemporaryFolder } from './temporary-folder.ts';
 import { waitUntil } from './wait-until.ts';
 
@@ -143,6 +143,7 @@ function launch(
     listen: '127.0.0.1:0',
     keys: TEST_KEYS,
     runner: runnerFile(),
+    spawner: spawnerFile(),
     ...options,
   }).flatMap(([name, value]) => [`--${name}`, String(value)]);
   const strayFile = openSync('/etc/hostname', 'r');

@@ -9,12 +9,16 @@ import { DOCTOR_PARTS } from '../../packages/dispatcher/src/doctor/doctor-parts.
 import { describeFindings, type Finding } from '../../packages/dispatcher/src/doctor/finding.ts';
 import { inspectSandboxes } from '../../packages/dispatcher/src/doctor/sandbox-inspection.ts';
 import { buildGuest } from '../harness/artifacts.ts';
-import { PROJECT, runnerFile, weakenedRunnerFile } from '../harness/project.ts';
+import { PROJECT, runnerFile, spawnerFile, weakenedRunnerFile } from '../harness/project.ts';
 import { makeTemporaryFolder } from '../harness/temporary-folder.ts';
 import { makeBucket, type TestBucket } from '../harness/test-bucket.ts';
 import { startServer } from '../harness/test-server.ts';
 
 const folder = makeTemporaryFolder('doctor');
+const OPTIONS = [
+  ...['--no-config', '--state-dir', join(folder.path, 'state')],
+  ...['--runner', runnerFile(), '--spawner', spawnerFile()],
+];
 let bucket: TestBucket;
 
 beforeAll(async () => {
@@ -30,7 +34,7 @@ afterAll(() => {
 type Run = { code: number; stdout: string; stderr: string };
 
 function doctor(...flags: string[]): Promise<Run> {
-  const args = ['doctor', '--no-config', '--state-dir', join(folder.path, 'state'), '--runner', runnerFile(), ...flags];
+  const args = ['doctor', ...OPTIONS, ...flags];
   return new Promise((resolve) => {
     const options = { cwd: folder.path, env: { PATH: process.env['PATH'], HOME: folder.path } };
     execFile(PROJECT.playa, args, options, (error, stdout, stderr) =>
@@ -72,7 +76,7 @@ test('a weakened sandbox makes it fail, and it says what was not held', async ()
 });
 
 test.skipIf(!existsSync(weakenedRunnerFile()))('a runner built without its filters makes it fail', async () => {
-  const config = loadConfig(['--no-config', '--state-dir', join(folder.path, 'state'), '--runner', runnerFile()], {});
+  const config = loadConfig(OPTIONS, {});
   const findings = await examine(config, {
     hostileFunction: DOCTOR_PARTS.hostileFunction,
     hostileRunner: weakenedRunnerFile(),

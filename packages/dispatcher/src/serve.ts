@@ -66,12 +66,12 @@ export async function serve(config: Config, logger: OpenLogger): Promise<PlayaSe
   const secrets = config.secrets === '' ? NO_SECRETS : openSecretStore(config.secrets);
   // Made on first use, so that build-cwasm and the server of one user agree without a word.
   await openSigningKey(config.keys);
-  const state = openStateDirectory(config.stateDir, config.runner, [...DISK_STORE_FOLDERS, NAME_RECORDS_FOLDER]);
+  const state = openStateDirectory(config.stateDir, config, [...DISK_STORE_FOLDERS, NAME_RECORDS_FOLDER]);
   const virtualHosts = createVirtualHosts((socket) => server.server.emit('connection', socket));
   const egress = openEgress({ config, stateRoot: state.root, virtualHosts, log, nowMs });
   const { runner, seccompFilter } = state;
   const programs = { bubblewrap: findBubblewrap(config.bubblewrap), runner, seccompFilter };
-  const spawner = await startSpawner({ runDirectory: state.run, programs, log });
+  const spawner = await startSpawner({ runDirectory: state.run, spawner: state.spawner, programs, log });
   const userIds = createUserIds(config.firstSandboxUid, process.getuid?.() === 0);
   const poolDeps = {
     spawner,

@@ -204,6 +204,13 @@ export const OPTIONS = {
     group: 'Programs',
     description: "The runner's binary.",
   },
+  spawner: {
+    kind: { type: 'path' },
+    fallback: () => join(TREE, 'build/bin/playa-spawner'),
+    fallbackText: '`build/bin/playa-spawner` of the source tree',
+    group: 'Programs',
+    description: "The spawner's binary, which starts the sandboxes.",
+  },
   bubblewrap: {
     kind: { type: 'text' },
     fallback: () => 'bwrap',

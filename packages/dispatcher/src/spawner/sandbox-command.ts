@@ -1,5 +1,5 @@
-/** File descriptors of a sandboxed runner: 3 control, then the lanes. */
-export const CONTROL_FD = 3;
+/** The first file descriptors of a program that the spawner starts: 3 control, then the lanes, then bubblewrap's own two. */
+const CONTROL_FD = 3;
 
 /**
  * The arguments of bubblewrap for one runner: all namespaces of its own, no capabilities, an empty read-only root with the runner's binary and the one
@@ -8,15 +8,10 @@ export const CONTROL_FD = 3;
  * `--as-pid-1` is left out on purpose: code that was taken over could clear its parent-death signal and outlive the sandbox. With bubblewrap's own
  * first process it cannot, and killing that process kills everything in the namespace.
  */
-export function sandboxArguments(sandbox: {
-  runner: string;
-  inputDirectory: string;
-  lanes: number;
-  /** Where bubblewrap writes the first process's id. */
-  infoFd: number;
-  /** Where bubblewrap reads the seccomp filter from. */
-  filterFd: number;
-}): string[] {
+export function sandboxArguments(sandbox: { runner: string; inputDirectory: string; lanes: number }): string[] {
+  // Where the spawner has put them: where bubblewrap writes the first process's id, and where it reads the seccomp filter from.
+  const infoFd = CONTROL_FD + 1 + sandbox.lanes;
+  const filterFd = infoFd + 1;
   return [
     '--unshare-all',
     '--cap-drop',
@@ -35,9 +30,9 @@ export function sandboxArguments(sandbox: {
     '--remount-ro',
     '/',
     '--info-fd',
-    String(sandbox.infoFd),
+    String(infoFd),
     '--seccomp',
-    String(sandbox.filterFd),
+    String(filterFd),
     '/runner',
     String(sandbox.lanes),
   ];

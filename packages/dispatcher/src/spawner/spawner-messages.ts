@@ -1,24 +1,34 @@
-import type { ControlGroupState } from './control-groups.ts';
-
 /** What a sandbox is made with, each by its path. */
 export type SandboxPrograms = { bubblewrap: string; runner: string; seccompFilter: string };
 
-/** From the dispatcher to the spawner. */
+/** Whether sandboxes have control groups, and of what or why not. */
+export type ControlGroupState = { available: boolean; detail: string };
+
+/** From the dispatcher to the spawner, each as JSON on a line (`packages/spawner/src/message.rs`). */
 export type SpawnerRequest =
-  /** Sent first, once. */
-  | { type: 'configure'; address: string; token: string; runDirectory: string; programs: SandboxPrograms }
-  /** Starts a sandbox with that many lanes; `uid` is set where the spawner may change it. */
-  | { type: 'start'; id: number; lanes: number; uid: number | undefined }
+  /** Sent first, once. `socketName` is in the abstract namespace of Unix sockets, `token` hexadecimal. */
+  | {
+      type: 'configure';
+      socketName: string;
+      token: string;
+      runDirectory: string;
+      bubblewrap: string;
+      seccompFilter: string;
+    }
+  /** Starts a sandbox with that many lanes by bubblewrap's arguments; `uid` is set where the spawner may change it. */
+  | { type: 'start'; id: number; lanes: number; uid: number | undefined; arguments: string[] }
   /** Kills a sandbox. Unknown and ended ones are passed over. */
   | { type: 'kill'; id: number };
 
-/** From the spawner to the dispatcher. */
+/** From the spawner to the dispatcher, likewise. */
 export type SpawnerEvent =
-  /** Sent first, once. */
+  /** The answer to `configure`. */
   | { type: 'controlGroups'; state: ControlGroupState }
-  | { type: 'started'; id: number; pid: number }
-  /** All processes of the sandbox are gone, and so is its folder. `stderr` is the last of what bubblewrap and the runner wrote. */
-  | { type: 'exited'; id: number; code: number | null; signal: string | null; stderr: string };
+  /**
+   * All processes of the sandbox are gone, and so is its folder. `stderr` is the last of what bubblewrap and the runner wrote, or why it was not
+   * started; `signal` is a number.
+   */
+  | { type: 'exited'; id: number; code: number | null; signal: number | null; stderr: string };
 
 /**
  * What a connection begins with: the token, the sandbox's number and the socket's index in it (0 control, then the lanes).

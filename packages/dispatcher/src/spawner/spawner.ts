@@ -1,18 +1,17 @@
-import { fork, type ChildProcess } from 'node:child_process';
 import { randomBytes, timingSafeEqual } from 'node:crypto';
-import { mkdirSync, rmSync } from 'node:fs';
+import { chmodSync, mkdirSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
-import type { ControlGroupState } from './control-groups.ts';
+import { sandboxArguments } from './sandbox-command.ts';
 import {
   CONNECTION_HEAD_BYTES,
   CONNECTION_TOKEN_BYTES,
+  type ControlGroupState,
   type SandboxPrograms,
   type SpawnerEvent,
-  type SpawnerRequest,
 } from './spawner-messages.ts';
+import { describeExit, startSpawnerProcess, type SpawnerProcess } from './spawner-process.ts';
 import { killStragglersFor } from './stragglers.ts';
 
 /** The sockets of a sandbox that has come up. */
@@ -33,7 +32,7 @@ export type SpawnedSandbox = {
 /** Starts sandboxes through a process of its own, and starts that process again when it dies. */
 export type Spawner = {
   start: (lanes: number, uid: number | undefined) => SpawnedSandbox;
-  /** The spawner's process id; it changes when it had to be started again. */
+  /** The spawner's process id; it changes when it had to be started again, and is `undefined` as long as none runs. */
   pid: () => number | undefined;
   /** Whether sandboxes have control groups; `undefined` until the spawner has looked. */
   controlGroups: () => ControlGroupState | undefined;
@@ -49,6 +48,10 @@ type Pending = {
   resolveExited: (stderr: string) => void;
 };
 
+/** Pause before a spawner is started after one that did not come to work; doubled with each further one, so that a broken host is not kept busy with failing. */
+const FIRST_PAUSE_MS = 100;
+const LONGEST_PAUSE_MS = 5_000;
+
 /**
  * Starts the spawner's process.
  *
@@ -57,44 +60,65 @@ type Pending = {
  */
 export async function startSpawner(deps: {
   runDirectory: string;
+  /** The spawner's binary. */
+  spawner: string;
   programs: SandboxPrograms;
   log: Logger;
 }): Promise<Spawner> {
+  const { bubblewrap, runner, seccompFilter } = deps.programs;
   const token = randomBytes(CONNECTION_TOKEN_BYTES);
   const pending = new Map<number, Pending>();
   // In the abstract namespace: no file that could be left behind, and no limit on the length of the state folder's path.
-  const address = `\0playa-${randomBytes(16).toString('hex')}`;
-  const server = await listen(address, (socket) => acceptSocket(socket, token, pending));
+  const socketName = `playa-${randomBytes(16).toString('hex')}`;
+  const server = await listen(`\0${socketName}`, (socket) => acceptSocket(socket, token, pending));
   let generation = 0;
   let nextId = 1;
-  let closing = false;
   let controlGroups: ControlGroupState | undefined;
+  let failures = 0;
+  let lastEnd = '';
+  let pause: NodeJS.Timeout | undefined;
   let stragglersKilled: Promise<unknown> = Promise.resolve();
-  let child = launch();
+  let onEnd: (() => void) | undefined;
+  let current: SpawnerProcess | undefined;
+  launch();
 
-  function launch(): ChildProcess {
+  function launch(): void {
+    pause = undefined;
     generation++;
     const runDirectory = generationDirectory();
-    mkdirSync(runDirectory, { recursive: true, mode: 0o711 });
-    const started = fork(fileURLToPath(new URL('./spawner-main.ts', import.meta.url)), [], {
-      // No more of the environment than a program needs to start: the dispatcher's may hold credentials.
-      env: pick(process.env, ['PATH', 'NODE_COMPILE_CACHE']),
-      execArgv: ['--disable-warning=ExperimentalWarning'],
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    mkdirSync(runDirectory, { recursive: true });
+    // The sandboxes' users pass through, whatever the server's mask is.
+    chmodSync(runDirectory, 0o711);
+    current = startSpawnerProcess(deps.spawner, {
+      event: receive,
+      ended: (reason, clean) => {
+        current = undefined;
+        lastEnd = `the spawner ended (${reason})`;
+        loseAll(lastEnd);
+        // It removes its folder itself unless it was killed. Its sandboxes end with it, or as their sockets are closed, or are stragglers.
+        rmSync(runDirectory, { recursive: true, force: true });
+        if (!clean) stragglersKilled = Promise.all([stragglersKilled, killStragglersFor(runDirectory)]);
+        if (onEnd === undefined) relaunch(reason);
+        else onEnd();
+      },
     });
-    send(started, { type: 'configure', address, token: token.toString('hex'), runDirectory, programs: deps.programs });
-    started.on('message', (event: SpawnerEvent) => receive(event));
-    started.once('exit', (code, signal) => {
-      loseAll(`the spawner ended (${signal ?? code})`);
-      // It removes its folder itself unless it was killed. Its sandboxes end with it, or as their sockets are closed, or are stragglers.
-      rmSync(runDirectory, { recursive: true, force: true });
-      if (code !== 0) stragglersKilled = Promise.all([stragglersKilled, killStragglersFor(runDirectory)]);
-      if (closing) return;
-      deps.log.error({ code, signal }, 'spawner ended, starting another');
-      child = launch();
+    current.send({
+      type: 'configure',
+      socketName,
+      token: token.toString('hex'),
+      runDirectory,
+      bubblewrap,
+      seccompFilter,
     });
-    started.on('error', (error) => deps.log.error({ err: error }, 'spawner failed'));
-    return started;
+  }
+
+  function relaunch(reason: string): void {
+    failures++;
+    // One that came to work is followed by the next at once: requests may be waiting.
+    const pauseMs = failures === 1 ? 0 : Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(failures - 2, 10));
+    deps.log.error({ reason, pauseMs }, 'spawner ended, starting another');
+    if (pauseMs === 0) launch();
+    else pause = setTimeout(launch, pauseMs);
   }
 
   function generationDirectory(): string {
@@ -103,15 +127,16 @@ export async function startSpawner(deps: {
 
   function receive(event: SpawnerEvent): void {
     if (event.type === 'controlGroups') {
+      failures = 0;
       controlGroups = event.state;
       const said = event.state.available ? 'sandboxes have control groups' : 'sandboxes have no control groups';
       deps.log.info({ detail: event.state.detail }, said);
+      return;
     }
-    if (event.type !== 'exited') return;
     const sandbox = pending.get(event.id);
     if (sandbox === undefined) return;
     pending.delete(event.id);
-    lose(sandbox, event.stderr === '' ? `it ended (${event.signal ?? event.code})` : event.stderr.trim());
+    lose(sandbox, event.stderr === '' ? `it ended (${describeExit(event)})` : event.stderr.trim());
   }
 
   function loseAll(reason: string): void {
@@ -120,50 +145,46 @@ export async function startSpawner(deps: {
   }
 
   return {
-    pid: () => child.pid,
+    pid: () => current?.pid,
     controlGroups: () => controlGroups,
     start: (lanes, uid) => {
       const id = nextId++;
+      const directory = join(generationDirectory(), String(id));
       const sockets = Promise.withResolvers<SandboxSockets>();
       const exited = Promise.withResolvers<string>();
-      pending.set(id, {
+      const sandbox: Pending = {
         lanes,
         sockets: Array.from({ length: lanes + 1 }, () => undefined),
         resolveSockets: sockets.resolve,
         rejectSockets: sockets.reject,
         resolveExited: exited.resolve,
-      });
-      const owner = child;
-      send(owner, { type: 'start', id, lanes, uid });
+      };
+      const owner = current;
+      if (owner === undefined) lose(sandbox, lastEnd);
+      else {
+        pending.set(id, sandbox);
+        const args = sandboxArguments({ runner, inputDirectory: directory, lanes });
+        owner.send({ type: 'start', id, lanes, uid, arguments: args });
+      }
       return {
         id,
-        directory: join(generationDirectory(), String(id)),
+        directory,
         sockets: sockets.promise,
         exited: exited.promise,
-        kill: () => send(owner, { type: 'kill', id }),
+        kill: () => owner?.send({ type: 'kill', id }),
       };
     },
     close: async () => {
-      closing = true;
-      const exited = new Promise<void>((resolve) => {
-        if (child.exitCode !== null || child.signalCode !== null) resolve();
-        else child.once('exit', () => resolve());
-      });
-      if (child.connected) child.disconnect();
-      await exited;
+      clearTimeout(pause);
+      const ended = Promise.withResolvers<void>();
+      onEnd = ended.resolve;
+      if (current === undefined) ended.resolve();
+      else current.close();
+      await ended.promise;
       await stragglersKilled;
       server.close();
     },
   };
-}
-
-function pick(env: NodeJS.ProcessEnv, names: string[]): NodeJS.ProcessEnv {
-  return Object.fromEntries(names.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]])));
-}
-
-function send(child: ChildProcess, request: SpawnerRequest): void {
-  // A dead spawner answers by its exit, which loses all of its sandboxes.
-  if (child.connected) child.send(request, () => undefined);
 }
 
 function lose(sandbox: Pending, reason: string): void {

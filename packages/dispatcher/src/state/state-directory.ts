@@ -13,6 +13,8 @@ export type StateDirectory = {
   run: string;
   /** The runner's binary as the sandboxes' users can reach it. */
   runner: string;
+  /** The spawner's binary. */
+  spawner: string;
   /** The sandboxes' seccomp filter. */
   seccompFilter: string;
   /** Puts a further program where the sandboxes' users can reach it. */
@@ -22,16 +24,22 @@ export type StateDirectory = {
 };
 
 /**
- * Makes the state folder, removes what servers left behind that were killed together with their spawner, and puts a copy of the
- * runner's binary there: the source tree may lie where a sandbox's user cannot reach it, and may be rebuilt while this server runs.
+ * Makes the state folder, removes what servers left behind that were killed together with their spawner, and puts copies of the
+ * runner's and the spawner's binary there: the source tree may lie where a sandbox's user cannot reach it, and may be rebuilt while this server runs.
+ * @param binaries the two as set-up has built them
  * @param stores names of folders below it that others keep things in: a server that could not write there would start, and refuse every request
- * @throws {ConfigError} when the folder cannot be made or written to, or the runner is missing.
+ * @throws {ConfigError} when the folder cannot be made or written to, or a binary is missing.
  */
-export function openStateDirectory(path: string, runnerBinary: string, stores: readonly string[]): StateDirectory {
+export function openStateDirectory(
+  path: string,
+  binaries: { runner: string; spawner: string },
+  stores: readonly string[],
+): StateDirectory {
   const root = resolve(path);
-  const runner = readRunner(runnerBinary);
+  const runner = readBinary('runner', binaries.runner);
+  const spawner = readBinary('spawner', binaries.spawner);
   try {
-    return openFolders(root, runner, stores);
+    return openFolders(root, { runner, spawner }, stores);
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     if (code === undefined) throw error;
@@ -41,7 +49,11 @@ export function openStateDirectory(path: string, runnerBinary: string, stores: r
   }
 }
 
-function openFolders(root: string, runner: Buffer, stores: readonly string[]): StateDirectory {
+function openFolders(
+  root: string,
+  binaries: { runner: Buffer; spawner: Buffer },
+  stores: readonly string[],
+): StateDirectory {
   makePassable(root);
   makePassable(join(root, 'run'));
   makePassable(join(root, 'bin'));
@@ -58,7 +70,8 @@ function openFolders(root: string, runner: Buffer, stores: readonly string[]): S
   const state = {
     root,
     run,
-    runner: programs.install('playa-runner', runner),
+    runner: programs.install('playa-runner', binaries.runner),
+    spawner: programs.install('playa-spawner', binaries.spawner),
     seccompFilter: programs.install('seccomp-filter', seccompFilter(process.arch)),
     install: (name: string, file: string) => programs.install(name, readFileSync(file)),
     remove: () => {
@@ -102,12 +115,12 @@ function removeAbandoned(folders: string, before: (folder: string) => void): voi
   }
 }
 
-function readRunner(binary: string): Buffer {
+function readBinary(name: 'runner' | 'spawner', binary: string): Buffer {
   try {
     return readFileSync(binary);
   } catch (error) {
-    const hint = 'build it with npm start, or name another with --runner';
-    throw new ConfigError(`the runner ${binary} cannot be read: ${(error as Error).message}; ${hint}`, {
+    const hint = `build it with npm start, or name another with --${name}`;
+    throw new ConfigError(`the ${name} ${binary} cannot be read: ${(error as Error).message}; ${hint}`, {
       cause: error,
     });
   }
