@@ -21,8 +21,8 @@ afterEach(async () => {
 
 afterAll(() => bucket.remove());
 
-async function start(options: ServerOptions = {}): Promise<TestServer> {
-  const server = await startServer(bucket.path, { 'wall-ms': 600_000, ...options });
+async function start(options: ServerOptions = {}, command: readonly string[] = []): Promise<TestServer> {
+  const server = await startServer(bucket.path, { 'wall-ms': 600_000, ...options }, undefined, { command });
   servers.push(server);
   return server;
 }
@@ -50,6 +50,17 @@ test.each(['SIGTERM', 'SIGINT'] as const)(
     agent.destroy();
   },
 );
+
+test('a Ctrl-C, which reaches all of its process group, lets what is under way finish', async () => {
+  const server = await start({}, ['setsid']);
+  const slow = await server.openInvoke('probe/stream?chunks=30&delayMs=20&size=1');
+  process.kill(-server.pid, 'SIGINT');
+  const parts: string[] = [];
+  for await (const chunk of slow) parts.push((chunk as Buffer).toString());
+  expect(parts.join('')).toBe('abcdefghijklmnopqrstuvwxyzabcd');
+  expect(await server.ended).toEqual({ code: 0, signal: null });
+  await server.expectNothingLeft();
+});
 
 test('a request on an open connection is refused while the server drains', async () => {
   const server = await start();
