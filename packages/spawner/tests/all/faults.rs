@@ -10,7 +10,7 @@ fn what_is_no_request_ends_it_in_order() {
     let long = format!("{{\"type\":\"kill\",\"id\":{}", " ".repeat(100_000));
     for line in ["{\"type\":\n", "hello\n", "\n", "{\"type\":\"dance\"}\n", "\u{fffd}\0\n", &long] {
         let mut spawner = Spawner::real();
-        spawner.start_sandbox(1, 1, "exec sleep 1000");
+        spawner.start_sandbox(1, 1, "sleep 1000; exit 0");
         spawner.until("it runs", |pids| pids.len() == 3);
         spawner.say_bytes(line.as_bytes());
         let (status, stderr) = spawner.ended();

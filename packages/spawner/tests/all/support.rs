@@ -75,7 +75,7 @@ impl Spawner {
         unsafe {
             command.pre_exec(move || {
                 // A stray file as well, as a careless parent leaves one.
-                libc::dup2(0, 33);
+                libc::dup2(0, their_number + 30);
                 // Onto itself it would stay closed on exec.
                 let result =
                     if their_number == 3 { libc::fcntl(3, libc::F_SETFD, 0) } else { libc::dup2(their_number, 3) };
