@@ -12,8 +12,8 @@ const MIB = 1024 * 1024;
 // Some hundred megabytes through every process: a minute is little for it where other things run.
 vi.setConfig({ testTimeout: 300_000 });
 const BODY_BYTES = 100 * MIB;
-/** What passing such bodies on may add to the dispatcher, garbage not yet collected included: less than one of them. */
-const DISPATCHER_GROWTH_BYTES = 64 * MIB;
+/** What passing such bodies on may add to the dispatcher, garbage not yet collected included: much less than one of them. */
+const DISPATCHER_GROWTH_BYTES = 32 * MIB;
 const WORKER_PEAK_KB = 24 * 1024;
 
 let bucket: TestBucket;

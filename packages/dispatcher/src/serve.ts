@@ -26,6 +26,7 @@ import { createInvocation, type Invocation } from './lifecycle/invocation.ts';
 import { shutDown } from './lifecycle/shutdown.ts';
 import { WASMTIME_VERSION } from './artifacts/engine-version.ts';
 import { createAccessLog } from './observe/access-log.ts';
+import { createBodyGarbage } from './lifecycle/body-garbage.ts';
 import { createFunctionLog } from './observe/function-log.ts';
 import { createMetrics } from './observe/metrics.ts';
 import type { OpenLogger } from './observe/logger.ts';
@@ -152,6 +153,7 @@ export async function serve(config: Config, logger: OpenLogger): Promise<PlayaSe
     artifacts,
     lender,
     functionLog: createFunctionLog(log),
+    bodyRead: createBodyGarbage(globalThis.gc ?? (() => undefined)),
     nowMs,
     settle: (invocation: Invocation) => {
       writeAccount(invocation);

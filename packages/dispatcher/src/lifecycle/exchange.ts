@@ -17,6 +17,8 @@ import { RequestBody } from './request-body.ts';
 export type ExchangeDeps = {
   /** Writes what a function wrote to stdout or stderr. */
   functionLog: (invocation: Invocation, source: 'stdout' | 'stderr', bytes: Buffer) => void;
+  /** Told of what was read of request bodies. */
+  bodyRead: (bytes: number) => void;
 };
 
 /** The worker and its supervisor enforce the wall clock themselves; after this the dispatcher does not wait for them any longer. */
@@ -104,7 +106,10 @@ class Exchange implements ResponseSink {
     if (hasBody(request)) {
       this.#body = new RequestBody(request, this.#stream, this.#limits.maxRequestBodyBytes, {
         tooLarge: () => this.#fail(this.#bodyTooLarge()),
-        passed: (bytes) => (this.#invocation.requestBytes += bytes),
+        passed: (bytes) => {
+          this.#invocation.requestBytes += bytes;
+          this.#deps.bodyRead(bytes);
+        },
       });
     } else this.#stream.sendEnd([]);
   }

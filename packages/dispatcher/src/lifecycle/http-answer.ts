@@ -2,11 +2,17 @@ import type { ServerResponse } from 'node:http';
 import type { InvocationError } from '../outcome/invocation-error.ts';
 import type { RawHeaders } from '../runner/payload-reader.ts';
 import type { Done, ResponseHead } from '../runner/response-frames.ts';
+import { createCopyRing, type CopyRing } from './copy-ring.ts';
 import type { Invocation } from './invocation.ts';
 import { sendProblem } from './send-problem.ts';
 import { serverTiming } from './server-timing.ts';
 
 const SHORT_BODY_BYTES = 8 * 1024;
+
+/** An answer that is longer than this is copied through a ring, so that a long one leaves no memory behind with every part of it. */
+const LONG_BODY_BYTES = 256 * 1024;
+/** What a worker may send beyond what the client has taken, and what Node and the ring's end take of it. */
+const RING_BYTES = 512 * 1024;
 
 /**
  * Writes a function's answer to the client. What arrives together is written together: when the function has finished by then, its account
@@ -17,7 +23,9 @@ export class HttpAnswer {
   readonly #response: ServerResponse;
   readonly #consumed: (bytes: number) => void;
   #head: ResponseHead | undefined;
+  /** Valid until `flush`, which follows on every read. */
   #chunks: Buffer[] = [];
+  #ring: CopyRing | undefined;
   #chunksBytes = 0;
   #unconfirmedBytes = 0;
   #trailers: RawHeaders | undefined;
@@ -100,7 +108,7 @@ export class HttpAnswer {
   }
 
   #write(chunk: Buffer): void {
-    if (this.#response.write(chunk)) return this.#consumed(chunk.length);
+    if (this.#writeCopy(chunk)) return this.#consumed(chunk.length);
     // The client is slower than the function: credit comes back when it has taken what it was sent.
     this.#unconfirmedBytes += chunk.length;
     if (this.#unconfirmedBytes > chunk.length) return;
@@ -109,6 +117,16 @@ export class HttpAnswer {
       this.#unconfirmedBytes = 0;
       this.#consumed(bytes);
     });
+  }
+
+  /** Tells whether the client keeps up. */
+  #writeCopy(chunk: Buffer): boolean {
+    if (this.#invocation.responseBytes > LONG_BODY_BYTES) {
+      const ring = (this.#ring ??= createCopyRing(RING_BYTES));
+      const copy = ring.copy(chunk);
+      if (copy !== undefined) return this.#response.write(copy.bytes, () => ring.release(copy.room));
+    }
+    return this.#response.write(Buffer.from(chunk));
   }
 
   #finish(): void {
@@ -127,12 +145,12 @@ export class HttpAnswer {
       trailers.push(['server-timing', serverTiming(this.#invocation, this.#done)]);
     }
     const last = chunks.pop();
-    for (const chunk of chunks) this.#response.write(chunk);
+    for (const chunk of chunks) this.#writeCopy(chunk);
     if (trailers.length > 0) this.#response.addTrailers(trailers);
     if (last === undefined) this.#response.end();
     // A short body as text goes out in one piece with the header; as a buffer it would be a second piece, which costs more than the copy.
     else if (last.length <= SHORT_BODY_BYTES) this.#response.end(last.toString('latin1'), 'latin1');
-    else this.#response.end(last);
+    else this.#response.end(Buffer.from(last));
   }
 
   #takeChunks(): Buffer[] {

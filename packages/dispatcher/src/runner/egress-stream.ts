@@ -101,7 +101,8 @@ export class EgressStream implements ConnectionSink, LookupSink {
     if (!this.#connected || this.#endReceived) throw new ProtocolViolation('BODY on a connection that is not open');
     this.#receiveCreditBytes -= chunk.length;
     if (this.#receiveCreditBytes < 0) throw new ProtocolViolation('BODY beyond the credit');
-    this.#connection?.write(chunk);
+    // What was read is valid only now, and the other side may take its time.
+    this.#connection?.write(Buffer.from(chunk));
   }
 
   /** END was read. */

@@ -5,6 +5,7 @@ import { EgressStreams } from './egress-streams.ts';
 import { FRAME_HEAD_BYTES, FrameType, ProtocolViolation, writeFrameHead } from './frame.ts';
 import { createFrameDecoder } from './frame-decoder.ts';
 import { InvocationStream, type ResponseSink } from './invocation-stream.ts';
+import type { LaneSocket } from './lane-socket.ts';
 import { createNonceFilter, type NonceFilter } from './nonce-filter.ts';
 import { PayloadReader, type RawHeaders } from './payload-reader.ts';
 import {
@@ -73,15 +74,14 @@ export class Lane {
   #flushPlanned = false;
   #unsentRequests = 0;
 
-  constructor(index: number, socket: Socket, owner: LaneOwner) {
+  constructor(index: number, { socket, start }: LaneSocket, owner: LaneOwner) {
     this.index = index;
     this.#socket = socket;
     this.#owner = owner;
-    socket.on('data', (chunk: Buffer) => this.#read(chunk));
     socket.on('drain', () => this.egress.drained());
     socket.on('error', (error) => owner.closed(error));
     socket.on('close', () => owner.closed(new Error(`lane ${index} closed`)));
-    socket.resume();
+    start((chunk) => this.#read(chunk));
   }
 
   /** Invocations that are under way, and reservations. */
@@ -171,7 +171,7 @@ export class Lane {
   resync(nonce: Buffer, reason: string, onSynced: () => void): void {
     this.#nonceFilter = createNonceFilter(nonce, (before) => {
       this.#nonceFilter = undefined;
-      // Whole frames that the worker wrote before it died still count; half a frame does not.
+      // Whole frames that the worker wrote before it died still count, and what has come of a body; half of another frame does not.
       if (before.length > 0) this.#decode(before);
       this.#decoder.reset();
       this.lose(reason);

@@ -4,6 +4,7 @@ import type { EgressGate } from '../egress/broker.ts';
 import { encodeFrame, FrameType, ProtocolViolation } from './frame.ts';
 import { createFrameDecoder } from './frame-decoder.ts';
 import { Lane } from './lane.ts';
+import type { LaneSocket } from './lane-socket.ts';
 import { describeSignal } from './signal-name.ts';
 import type { StreamNumbers } from './stream-numbers.ts';
 import {
@@ -53,7 +54,7 @@ export class Runner {
   constructor(deps: {
     id: number;
     control: Socket;
-    lanes: Socket[];
+    lanes: LaneSocket[];
     streamNumber: StreamNumbers;
     nowMs: () => number;
     /** Kills the whole sandbox. */

@@ -3,6 +3,7 @@ import { chmodSync, mkdirSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
+import { createLaneSockets, type LaneSocket, type LaneSockets } from '../runner/lane-socket.ts';
 import { sandboxArguments } from './sandbox-command.ts';
 import {
   CONNECTION_HEAD_BYTES,
@@ -15,7 +16,7 @@ import { describeExit, startSpawnerProcess, type SpawnerProcess } from './spawne
 import { killStragglersFor } from './stragglers.ts';
 
 /** The sockets of a sandbox that has come up. */
-export type SandboxSockets = { control: Socket; lanes: Socket[] };
+export type SandboxSockets = { control: Socket; lanes: LaneSocket[] };
 
 /** One sandbox, from the moment it was asked for. */
 export type SpawnedSandbox = {
@@ -70,7 +71,8 @@ export async function startSpawner(deps: {
   const pending = new Map<number, Pending>();
   // In the abstract namespace: no file that could be left behind, and no limit on the length of the state folder's path.
   const socketName = `playa-${randomBytes(16).toString('hex')}`;
-  const server = await listen(`\0${socketName}`, (socket) => acceptSocket(socket, token, pending));
+  const laneSockets = createLaneSockets();
+  const server = await listen(`\0${socketName}`, (socket) => acceptSocket(socket, token, pending, laneSockets));
   let generation = 0;
   let nextId = 1;
   let controlGroups: ControlGroupState | undefined;
@@ -205,7 +207,7 @@ function listen(address: string, onSocket: (socket: Socket) => void): Promise<Se
 }
 
 /** Reads a connection's head, no byte more, and gives the connection to the sandbox that it belongs to. */
-function acceptSocket(socket: Socket, token: Buffer, pending: Map<number, Pending>): void {
+function acceptSocket(socket: Socket, token: Buffer, pending: Map<number, Pending>, laneSockets: LaneSockets): void {
   const discard = (): void => void socket.destroy();
   socket.once('error', discard);
   socket.on('readable', function readHead() {
@@ -222,7 +224,7 @@ function acceptSocket(socket: Socket, token: Buffer, pending: Map<number, Pendin
     sandbox.sockets[index] = socket;
     if (sandbox.sockets.every((known) => known !== undefined)) {
       const [control, ...lanes] = sandbox.sockets;
-      sandbox.resolveSockets({ control: control!, lanes });
+      sandbox.resolveSockets({ control: control!, lanes: lanes.map((lane) => laneSockets(lane!)) });
     }
   });
 }

@@ -7,6 +7,7 @@ import type { PooledRunner, RunnerPool } from '../../src/pool/runner-pool.ts';
 import { encodeFrame, FrameType } from '../../src/runner/frame.ts';
 import { createFrameDecoder } from '../../src/runner/frame-decoder.ts';
 import { Runner } from '../../src/runner/runner.ts';
+import { createLaneSockets } from '../../src/runner/lane-socket.ts';
 import { createStreamNumbers } from '../../src/runner/stream-numbers.ts';
 import { socketPair } from '../runner/socket-pair.ts';
 
@@ -122,7 +123,7 @@ async function startScripted(
   const runner = new Runner({
     id,
     control: theirControl,
-    lanes: theirLanes,
+    lanes: theirLanes.map(createLaneSockets()),
     streamNumber: createStreamNumbers(),
     nowMs,
     kill: () => {

@@ -5,17 +5,22 @@ import { encodeFrame, FrameType, INITIAL_CREDIT_BYTES } from '../../src/runner/f
 import { createFrameDecoder } from '../../src/runner/frame-decoder.ts';
 import type { InvocationStream, ResponseSink } from '../../src/runner/invocation-stream.ts';
 import { Lane } from '../../src/runner/lane.ts';
+import { createLaneSockets } from '../../src/runner/lane-socket.ts';
 import { createRandom } from '../random.ts';
 import { socketPair } from './socket-pair.ts';
 
 const HEAD = { method: 'GET', scheme: 'http', authority: 'a', pathWithQuery: '/', remoteAddress: '', headers: [] };
 
+const laneSockets = createLaneSockets();
+
 /** A lane, the worker's end of its socket, and everything that happened. */
 async function openLane(): Promise<{ lane: Lane; worker: Socket; failure: Promise<Error> }> {
-  const [worker, socket] = await socketPair();
+  const [worker, accepted] = await socketPair();
+  const laneSocket = laneSockets(accepted);
+  const { socket } = laneSocket;
   worker.on('error', () => undefined);
   const failed = Promise.withResolvers<Error>();
-  const lane = new Lane(0, socket, {
+  const lane = new Lane(0, laneSocket, {
     // Predictable, so that a test can write frames ahead.
     streamNumber: (slot) => slot * 2 + 1,
     nowMs: () => performance.now(),

@@ -3,11 +3,13 @@ import { expect, test } from 'vitest';
 import { encodeFrame, FrameType } from '../../src/runner/frame.ts';
 import { Runner, type RunnerEvents } from '../../src/runner/runner.ts';
 import { createStreamNumbers } from '../../src/runner/stream-numbers.ts';
+import { createLaneSockets } from '../../src/runner/lane-socket.ts';
 import { socketPair } from './socket-pair.ts';
 
 test('a runner that ends has its last word read, though the ends of its lanes are seen first', async () => {
   const [control, theirControl] = await socketPair();
-  const [lane, theirLane] = await socketPair();
+  const [theirLane, accepted] = await socketPair();
+  const laneSocket = createLaneSockets()(accepted);
   const events: string[] = [];
   const ended = Promise.withResolvers<void>();
   const ignore = (): void => undefined;
@@ -25,14 +27,14 @@ test('a runner that ends has its last word read, though the ends of its lanes ar
   const runner = new Runner({
     id: 1,
     control,
-    lanes: [lane],
+    lanes: [laneSocket],
     streamNumber: createStreamNumbers(),
     nowMs: () => performance.now(),
     kill: ignore,
     events: handlers,
   });
   theirLane.destroy();
-  await once(lane, 'close');
+  await once(laneSocket.socket, 'close');
   expect(runner.failed).toBe(false);
   theirControl.end(encodeFrame(FrameType.refused, 0, Buffer.from('{"reason":"world","detail":"it exports nothing"}')));
   await ended.promise;
@@ -42,13 +44,14 @@ test('a runner that ends has its last word read, though the ends of its lanes ar
 
 test('a runner that closes a lane and stays is given up', async () => {
   const [control, theirControl] = await socketPair();
-  const [lane, theirLane] = await socketPair();
+  const [theirLane, accepted] = await socketPair();
+  const laneSocket = createLaneSockets()(accepted);
   const ignore = (): void => undefined;
   const failed = Promise.withResolvers<Error>();
   const runner = new Runner({
     id: 1,
     control,
-    lanes: [lane],
+    lanes: [laneSocket],
     streamNumber: createStreamNumbers(),
     nowMs: () => performance.now(),
     kill: ignore,
