@@ -80,6 +80,8 @@ async function get(
     }
     const highWaterMark = READ_CHUNK_BYTES;
     const content = file.createReadStream({ start: first, end: end - 1, highWaterMark, ...(signal && { signal }) });
+    // Whoever reads it gets the error; until then nobody may be reading.
+    content.on('error', () => {});
     return { ...info, body: withExactLength(content, end - first, key, signal) };
   } catch (error) {
     await file.close();

@@ -31,8 +31,11 @@ export type ByteRange = { first: number; last?: number };
 /** Ends an operation early; it then rejects with the signal's reason. */
 export type Cancellable = { signal?: AbortSignal };
 
-/** `ifNoneMatch`: answer `not_modified` where the object still has this etag. */
-export type GetOptions = Cancellable & { ifNoneMatch?: string; range?: ByteRange };
+/**
+ * `ifNoneMatch`: answer `not_modified` where the object still has this etag. `lentChunks`: a chunk of the body holds only until the next one is asked
+ * for, as its memory is used again; for what is long and passes by.
+ */
+export type GetOptions = Cancellable & { ifNoneMatch?: string; range?: ByteRange; lentChunks?: boolean };
 
 /** `ifMatch`: only over the content of this etag. `ifNoneMatch: '*'`: only where there is none. Of several at once exactly one wins. */
 export type PutOptions = Cancellable & ObjectLabels & { ifMatch?: string; ifNoneMatch?: '*' };

@@ -21,6 +21,8 @@ export type BucketRequest = {
   /** SHA-256 of the body in hex. */
   payloadHash: string;
   signal?: AbortSignal | undefined;
+  /** As {@link HttpRequest} has it. */
+  lentChunks?: boolean | undefined;
   /** For messages: `reading a.cwasm`. */
   what: string;
 };
@@ -81,6 +83,7 @@ export function createBucketExchange(deps: ExchangeDeps): BucketExchange {
       headers: withLength(headers, request.body),
       body: request.body,
       signal: request.signal,
+      lentChunks: request.lentChunks,
     });
     const success = (answer.status >= 200 && answer.status < 300) || answer.status === 304;
     if (success) return { answer, renew, uncertain: false };

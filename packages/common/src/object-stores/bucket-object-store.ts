@@ -14,7 +14,7 @@ import type {
 } from '../object-store.ts';
 import { ObjectStoreError } from '../object-store-error.ts';
 import type { Pairs } from '../sigv4/canonical-request.ts';
-import { readBoundedText } from './bounded-body.ts';
+import { discardBody, readBoundedText } from './bounded-body.ts';
 import type { BucketDialect } from './bucket-dialect.ts';
 import type { BucketExchange, BucketRequest } from './bucket-exchange.ts';
 import { parseListPage } from './list-page.ts';
@@ -59,12 +59,12 @@ export function createBucketObjectStore(
 
   const get = async (key: string, options: GetOptions = {}): Promise<ObjectContent | 'not_modified' | undefined> => {
     checkObjectKey(key);
-    const { ifNoneMatch, range, signal } = options;
+    const { ifNoneMatch, lentChunks, range, signal } = options;
     const headers: [string, string][] = [['accept-encoding', 'identity']];
     if (ifNoneMatch !== undefined)
       headers.push(...dialect.unlessChanged(ifNoneMatch).map(([n, v]): [string, string] => [n, v]));
     if (range !== undefined) headers.push(['range', `bytes=${range.first}-${range.last ?? ''}`]);
-    const { answer, fault } = await ask(key, 'reading', { method: 'GET', headers, signal });
+    const { answer, fault } = await ask(key, 'reading', { method: 'GET', headers, signal, lentChunks });
     if (fault !== undefined) {
       if (isMissing(fault)) return undefined;
       return refuse(fault, `reading ${key}`, fault.status === 403 ? MISSING_HINT : '');
@@ -113,7 +113,7 @@ export function createBucketObjectStore(
       const headers = [...marked, ...conditions[attempt]!];
       const { answer, fault, uncertain } = await ask(key, 'writing', { method: 'PUT', headers, ...prepared, signal });
       if (fault === undefined) {
-        answer.body.resume();
+        discardBody(answer.body);
         const etag = dialect.etagOf(answer.header);
         if (etag !== undefined) return { etag };
         throw new ObjectStoreError('unavailable', `${what} was answered without an etag by ${description}`);
@@ -142,7 +142,7 @@ export function createBucketObjectStore(
     }
     const headers = ifMatch === undefined ? [] : dialect.onlyOver(ifMatch)[0];
     const { answer, fault } = await ask(key, 'removing', { method: 'DELETE', headers, signal });
-    if (fault === undefined) answer.body.resume();
+    if (fault === undefined) discardBody(answer.body);
     else if (fault.code !== 'NoSuchKey') refuse(fault, `removing ${key}`);
   };
 

@@ -2,9 +2,12 @@ import { createReadStream } from 'node:fs';
 import type { LookupFunction } from 'node:net';
 import type { Readable } from 'node:stream';
 import { Agent, errors, type Dispatcher } from 'undici';
+import type { ObjectBody } from '../object-store.ts';
 import type { PreparedBody } from './prepared-body.ts';
 import { ObjectStoreError } from '../object-store-error.ts';
 import type { Pairs } from '../sigv4/canonical-request.ts';
+import { createPulledBody, type PulledBody } from './pulled-body.ts';
+import { createReadingConnector } from './reading-connector.ts';
 
 /** A request as it goes over the wire: `path` and query are sent exactly so. */
 export type HttpRequest = {
@@ -16,6 +19,8 @@ export type HttpRequest = {
   headers: Pairs;
   body?: PreparedBody | undefined;
   signal?: AbortSignal | undefined;
+  /** Whether a chunk of the body holds only until the next one is asked for. Else it is whoever's who reads it. */
+  lentChunks?: boolean | undefined;
 };
 
 /** An answer; the body must be consumed or destroyed. */
@@ -24,7 +29,7 @@ export type HttpAnswer = {
   /** One value of a header, by its name in lower case. */
   header: (name: string) => string | undefined;
   headers: Readonly<Record<string, string | string[] | undefined>>;
-  body: Readable;
+  body: ObjectBody;
 };
 
 /** Sends requests, and follows nothing, retries nothing, decodes nothing. */
@@ -48,48 +53,65 @@ const MAX_HEADER_BYTES = 64 * 1024;
 /** A transport over connections that are kept. `lookup` finds addresses in place of the system. */
 export function createHttpTransport(timeouts: HttpTimeouts, lookup?: LookupFunction): HttpTransport {
   const agent = new Agent({
-    connect: { timeout: timeouts.connectMs, ...(lookup && { lookup }) },
+    // S3 has no HTTP/2, and one way of doing things is tested.
+    connect: createReadingConnector({ timeout: timeouts.connectMs, allowH2: false, ...(lookup && { lookup }) }, MAX_HEADER_BYTES),
     headersTimeout: timeouts.firstByteMs,
     bodyTimeout: timeouts.betweenBytesMs,
     connections: MAX_CONNECTIONS,
     pipelining: 1,
-    // S3 has no HTTP/2, and one way of doing things is tested.
-    allowH2: false,
     keepAliveTimeout: KEEP_ALIVE_MS,
     maxHeaderSize: MAX_HEADER_BYTES,
   });
   return { send: (request) => send(agent, request), close: () => agent.destroy() };
 }
 
-async function send(agent: Agent, request: HttpRequest): Promise<HttpAnswer> {
-  const { origin, path, method, signal } = request;
-  signal?.throwIfAborted();
-  const headers = request.headers.flatMap(([name, value]) => [name, value]);
-  let answer: Dispatcher.ResponseData;
-  try {
-    answer = await agent.request({
-      origin,
-      path,
-      method: method as Dispatcher.HttpMethod,
-      headers,
-      body: openBody(request.body),
-      ...(signal && { signal }),
-    });
-  } catch (error) {
-    if (signal?.aborted) throw signal.reason;
-    throw unreachable(error, origin);
-  }
-  // Without a listener, an error that nobody waits for yet would end the process.
-  answer.body.on('error', () => {});
-  return {
-    status: answer.statusCode,
-    headers: answer.headers,
-    header: (name) => {
-      const value = answer.headers[name];
-      return Array.isArray(value) ? value[0] : value;
-    },
-    body: answer.body,
+function send(agent: Agent, request: HttpRequest): Promise<HttpAnswer> {
+  const { origin, path, signal } = request;
+  const { promise, resolve, reject } = Promise.withResolvers<HttpAnswer>();
+  let controller: Dispatcher.DispatchController | undefined;
+  let content: PulledBody | undefined;
+
+  const fail = (error: Error): void => {
+    signal?.removeEventListener('abort', giveUp);
+    const reason = signal?.aborted ? signal.reason : error;
+    content?.fail(reason);
+    reject(signal?.aborted ? reason : unreachable(error, origin));
   };
+  const giveUp = (): void => {
+    controller?.abort(signal!.reason);
+    fail(signal!.reason);
+  };
+  if (signal?.aborted) return Promise.reject(signal.reason);
+  signal?.addEventListener('abort', giveUp);
+
+  const method = request.method as Dispatcher.HttpMethod;
+  const headers = request.headers.flatMap(([name, value]) => [name, value]);
+  agent.dispatch(
+    { origin, path, method, headers, body: openBody(request.body) },
+    {
+      onRequestStart: (started) => {
+        controller = started;
+        if (signal?.aborted) started.abort(signal.reason);
+      },
+      onResponseStart: (started, status, fields) => {
+        // Others are about what will be answered.
+        if (status < 200) return;
+        content = createPulledBody(started);
+        resolve({ status, headers: fields, header: (name) => firstOf(fields[name]), body: content.body });
+      },
+      onResponseData: (_, chunk) => content!.give(request.lentChunks === true ? chunk : Buffer.from(chunk)),
+      onResponseEnd: () => {
+        signal?.removeEventListener('abort', giveUp);
+        content!.end();
+      },
+      onResponseError: (_, error) => fail(error),
+    },
+  );
+  return promise;
+}
+
+function firstOf(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value[0] : value;
 }
 
 function openBody(body: PreparedBody | undefined): Uint8Array | Readable | null {

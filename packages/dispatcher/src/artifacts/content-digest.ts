@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 
 /** Takes the digest of content as it passes by, where it is its end that says how much of it counts. */
 export type ContentDigest = {
-  /** The chunk must stay as it is. */
+  /** The chunk may be used again when this has returned. */
   update: (chunk: Buffer) => void;
   /** So many bytes have passed. */
   bytes: () => number;
@@ -15,26 +15,33 @@ export type ContentDigest = {
 /** @param heldBytes so much of the end is held back, in memory */
 export function createContentDigest(heldBytes: number): ContentDigest {
   const hash = createHash('sha256');
-  const held: Buffer[] = [];
+  // Twice as much as is held back, so that little is moved where chunks are small.
+  const held = Buffer.allocUnsafe(2 * heldBytes);
   let endBytes = 0;
   let bytes = 0;
-  const end = (): Buffer => Buffer.concat(held, endBytes);
+
+  /** Passes on what need not be held back any more when so many bytes follow. */
+  const release = (following: number): void => {
+    const released = Math.min(endBytes, Math.max(0, endBytes + following - heldBytes));
+    hash.update(held.subarray(0, released));
+    held.copyWithin(0, released, endBytes);
+    endBytes -= released;
+  };
+
   return {
     update: (chunk) => {
-      held.push(chunk);
-      endBytes += chunk.length;
       bytes += chunk.length;
-      while (endBytes - held[0]!.length >= heldBytes) {
-        endBytes -= held[0]!.length;
-        hash.update(held.shift()!);
-      }
+      const passed = Math.max(0, chunk.length - heldBytes);
+      if (passed > 0 || endBytes + chunk.length > held.length) release(chunk.length);
+      hash.update(chunk.subarray(0, passed));
+      endBytes += chunk.copy(held, endBytes, passed);
     },
     bytes: () => bytes,
-    end,
+    end: () => held.subarray(0, endBytes),
     of: (counted) => {
       const rest = counted - (bytes - endBytes);
       if (rest < 0 || rest > endBytes) throw new RangeError(`a digest of ${counted} of ${bytes} bytes cannot be had`);
-      return hash.update(end().subarray(0, rest)).digest('hex');
+      return hash.update(held.subarray(0, rest)).digest('hex');
     },
   };
 }

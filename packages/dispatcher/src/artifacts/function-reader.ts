@@ -77,7 +77,7 @@ export function createFunctionReader(deps: {
   ): Promise<FoundVersion | 'not_modified' | undefined> => {
     const key = `${name}.cwasm`;
     for (let attempt = 1; ; attempt++) {
-      const object = await bucket.get(key, unlessKnown(key, known));
+      const object = await bucket.get(key, { ...unlessKnown(key, known), lentChunks: true });
       if (object === 'not_modified') return object;
       if (object === undefined) return findSource(name, known, settled);
       const mayBeIncomplete = written && Date.now() - object.modifiedAtMs < SETTLE_MS;
@@ -122,7 +122,7 @@ export function createFunctionReader(deps: {
     const record = await records.read(key);
     const kept = record === undefined ? undefined : await disk.open(record.blob, accept);
     if (kept !== undefined) return { content: kept, tier: 'disk' };
-    const object = await bucket.get(key);
+    const object = await bucket.get(key, { lentChunks: true });
     if (object === undefined || object === 'not_modified') {
       throw new VersionMissingError(`the pointer names an artifact that the bucket does not have: ${key}`);
     }

@@ -28,9 +28,12 @@ export function peekable(body: AsyncIterable<Buffer>): PeekableChunks {
   return {
     peek: async (bytes) => {
       while (held.length < bytes && !ended) {
+        // What came may be lent until the next is asked for.
+        const before = Buffer.from(held);
         const { value, done } = await iterator.next();
-        if (done === true) ended = true;
-        else held = held.length === 0 ? value : Buffer.concat([held, value]);
+        ended = done === true;
+        if (ended) held = before;
+        else held = before.length === 0 ? value : Buffer.concat([before, value]);
       }
       return held;
     },

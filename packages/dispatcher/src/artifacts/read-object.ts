@@ -11,7 +11,8 @@ export async function readBody(body: ObjectBody, maxBytes: number): Promise<Buff
   let bytes = 0;
   try {
     for await (const chunk of body) {
-      chunks.push(chunk);
+      // It may be lent.
+      chunks.push(Buffer.from(chunk));
       bytes += chunk.length;
       if (bytes > maxBytes) break;
     }

@@ -36,7 +36,8 @@ export async function* decompressZstd(content: AsyncIterable<Buffer>, maxBytes: 
   const source = Readable.from(
     (async function* () {
       try {
-        yield* content;
+        // What is read ahead may be lent.
+        for await (const chunk of content) yield Buffer.from(chunk);
       } catch (error) {
         sourceError = error;
         throw error;

@@ -20,7 +20,7 @@ test.each([1, 7, 99, 100, 101, 4096, 10_000])('in chunks of %i bytes', (chunkByt
   }
   const end = feed(chunkBytes).end();
   expect(end.length).toBeGreaterThanOrEqual(100);
-  expect(end.length).toBeLessThan(100 + chunkBytes);
+  expect(end.length).toBeLessThanOrEqual(200);
   expect(end.equals(CONTENT.subarray(-end.length))).toBe(true);
 });
 
@@ -31,7 +31,7 @@ test('what is shorter than what is held back is held as a whole', () => {
 });
 
 test('a part that has passed already, or that never came, is no digest', () => {
-  expect(() => feed(100).of(9_899)).toThrow(RangeError);
+  expect(() => feed(100).of(9_799)).toThrow(RangeError);
   expect(() => feed(100).of(10_001)).toThrow(RangeError);
 });
 
