@@ -54,7 +54,10 @@ const MAX_HEADER_BYTES = 64 * 1024;
 export function createHttpTransport(timeouts: HttpTimeouts, lookup?: LookupFunction): HttpTransport {
   const agent = new Agent({
     // S3 has no HTTP/2, and one way of doing things is tested.
-    connect: createReadingConnector({ timeout: timeouts.connectMs, allowH2: false, ...(lookup && { lookup }) }, MAX_HEADER_BYTES),
+    connect: createReadingConnector(
+      { timeout: timeouts.connectMs, allowH2: false, ...(lookup && { lookup }) },
+      MAX_HEADER_BYTES,
+    ),
     headersTimeout: timeouts.firstByteMs,
     bodyTimeout: timeouts.betweenBytesMs,
     connections: MAX_CONNECTIONS,

@@ -40,7 +40,8 @@ export function createPulledBody(flow: Flow): PulledBody {
     next: () => {
       const value = held.shift();
       if (value !== undefined) return Promise.resolve({ done: false, value });
-      if (outcome !== undefined) return outcome.error === undefined ? Promise.resolve(DONE) : Promise.reject(outcome.error);
+      if (outcome !== undefined)
+        return outcome.error === undefined ? Promise.resolve(DONE) : Promise.reject(outcome.error);
       const asked = Promise.withResolvers<IteratorResult<Buffer, undefined>>();
       waiting = asked;
       flow.resume();

@@ -31,7 +31,8 @@ export function createReadingConnector(
         const chunk = next.subarray(0, bytes);
         const isShort = bytes <= maxHeadBytes;
         if (!isShort) [next, other] = [other, next];
-        else if (bytes === next.length) [next, other] = [Buffer.allocUnsafeSlow(READ_BYTES), Buffer.allocUnsafeSlow(READ_BYTES)];
+        else if (bytes === next.length)
+          [next, other] = [Buffer.allocUnsafeSlow(READ_BYTES), Buffer.allocUnsafeSlow(READ_BYTES)];
         return socket.push(isShort ? Buffer.from(chunk) : chunk);
       },
     };

@@ -12,8 +12,8 @@ export type BlockWriter = {
 /** Pieces come as the network has them; each write is a way to another thread and back. */
 export const BLOCK_BYTES = 512 * 1024;
 
-/** A writer with two blocks: one is filled while the other is being written, and neither is made anew. */
-export function createBlockWriter(file: FileHandle): BlockWriter {
+/** A writer with two blocks: one is filled while the other is being written, or while the file is still being opened, and neither is made anew. */
+export function createBlockWriter(file: Promise<FileHandle>): BlockWriter {
   let filling: Buffer | undefined;
   let spare: Buffer | undefined;
   let filledBytes = 0;
@@ -22,7 +22,8 @@ export function createBlockWriter(file: FileHandle): BlockWriter {
   const flush = async (): Promise<void> => {
     await writing;
     if (filling === undefined || filledBytes === 0) return;
-    writing = writeWhole(file, filling.subarray(0, filledBytes));
+    const block = filling.subarray(0, filledBytes);
+    writing = file.then((opened) => writeWhole(opened, block));
     // Whoever awaits it gets the error; until then nobody may be waiting.
     writing.catch(() => undefined);
     [filling, spare] = [spare, filling];

@@ -65,6 +65,8 @@ export function createFunctionReader(deps: {
   disk: DiskStore;
   records: NameRecords;
   accept: AcceptTrailer;
+  /** An artifact is on its way, and will have to be accepted soon. */
+  onArriving: () => void;
   compiler: SourceCompiler;
 }): FunctionReader {
   const { bucket, disk, records, accept } = deps;
@@ -105,7 +107,7 @@ export function createFunctionReader(deps: {
     const { etag } = object;
     try {
       if (object.bytes > MAX_POINTER_BYTES) {
-        return { key, etag, content: await disk.admit(asIncoming(bucket, key, object), accept), tier: 'bucket' };
+        return { key, etag, content: await admitFrom(key, object), tier: 'bucket' };
       }
       const bytes = await readBody(object.body, MAX_POINTER_BYTES);
       if (isPointer(bytes)) return { key, etag, ...(await follow(parsePointer(bytes))) };
@@ -114,6 +116,11 @@ export function createFunctionReader(deps: {
     } catch (error) {
       return { key, etag, content: asRefusal(error), tier: 'bucket' };
     }
+  };
+
+  const admitFrom = (key: string, object: OpenObject): Promise<StoredArtifact> => {
+    deps.onArriving();
+    return disk.admit(asIncoming(bucket, key, object), accept);
   };
 
   /** What a pointer names never changes, so that it is asked for once only. */
@@ -126,7 +133,7 @@ export function createFunctionReader(deps: {
     if (object === undefined || object === 'not_modified') {
       throw new VersionMissingError(`the pointer names an artifact that the bucket does not have: ${key}`);
     }
-    const content = await disk.admit(asIncoming(bucket, key, object), accept);
+    const content = await admitFrom(key, object);
     await records.write(key, { object: key, etag: object.etag, blob: content.blob, policy: undefined });
     return { content, tier: 'bucket' };
   };

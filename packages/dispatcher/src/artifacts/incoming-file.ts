@@ -1,5 +1,5 @@
 import { fchmodSync } from 'node:fs';
-import { open, rename, rm } from 'node:fs/promises';
+import { open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { MAX_TRAILER_BYTES } from '@playa/common/artifact-trailer';
 import { createBlockWriter } from './block-writer.ts';
@@ -17,19 +17,22 @@ const MODE = 0o444;
 
 /**
  * Writes content to a new file; it is removed again when anything fails.
+ * @param room settles when there is room for it; the content is taken meanwhile
  * @returns its digest, with so much of the end as a trailer may have
- * @throws {DiskError} for the disk; errors of the content as they are
+ * @throws {DiskError} for the disk; errors of the content, and of `room`, as they are
  */
 export async function writeIncoming(
   path: string,
   content: AsyncIterable<Buffer>,
   atStep: AtStep,
+  room: Promise<void> = Promise.resolve(),
 ): Promise<ContentDigest> {
-  const file = await open(path, 'wx', 0o600).catch(failWrite);
+  const opening = room.then(() => openNew(path, atStep));
+  // Whoever writes gets the error; until then nobody may be waiting.
+  opening.catch(() => undefined);
   const digest = createContentDigest(MAX_TRAILER_BYTES);
-  const writer = createBlockWriter(file);
+  const writer = createBlockWriter(opening);
   try {
-    atStep('opened');
     for await (const chunk of content) {
       digest.update(chunk);
       await writer.write(chunk);
@@ -38,15 +41,24 @@ export async function writeIncoming(
     await writer.end();
     atStep('written');
     // A umask must not take the right to read from the sandbox's user. On an open file this takes less than the way to another thread and back.
-    fchmodSync(file.fd, MODE);
+    fchmodSync((await opening).fd, MODE);
     return digest;
   } catch (error) {
     await writer.end().catch(() => undefined);
-    await rm(path, { force: true }).catch(() => undefined);
+    await opening.then(() => rm(path, { force: true })).catch(() => undefined);
     throw error;
   } finally {
-    await file.close();
+    await opening.then(
+      (file) => file.close(),
+      () => undefined,
+    );
   }
+}
+
+async function openNew(path: string, atStep: AtStep): Promise<FileHandle> {
+  const file = await open(path, 'wx', 0o600).catch(failWrite);
+  atStep('opened');
+  return file;
 }
 
 /**

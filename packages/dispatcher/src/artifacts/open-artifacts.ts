@@ -83,7 +83,8 @@ export async function openArtifacts(deps: {
     disk,
     records,
     accept,
-    reader: createFunctionReader({ bucket, disk, records, accept, compiler }),
+    // What is trusted is read while the artifact is.
+    reader: createFunctionReader({ bucket, disk, records, accept, onArriving: () => void load(), compiler }),
     freshness: freshnessOf(bucket, config),
     maxNames: config.maxFunctions,
     maxBytes: config.maxFunctionsBytes,
