@@ -1,4 +1,5 @@
-import { lstat, readdir, rm, statfs, utimes } from 'node:fs/promises';
+import { statfsSync } from 'node:fs';
+import { lstat, readdir, rm, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BLOCK_BYTES } from './block-writer.ts';
 
@@ -82,7 +83,8 @@ export function createDiskRoom(deps: {
       const files = await scan();
       await remove(files, knownBytes + bytes - maxBytes * EVICT_TO);
     }
-    const disk = await statfs(folder);
+    // What the kernel has in memory.
+    const disk = statfsSync(folder);
     const missing = bytes + heldBytes - disk.bavail * disk.bsize;
     if (missing > 0) {
       await flush();

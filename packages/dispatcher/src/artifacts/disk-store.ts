@@ -126,12 +126,12 @@ export async function openDiskStore(deps: {
     early: ArtifactTrailer | undefined,
     accept: AcceptTrailer,
   ): Promise<StoredArtifact> => {
-    const made = room.make(bytes).catch((error) => {
+    await room.make(bytes).catch((error) => {
       throw asDiskError(error, 'no room can be made in the state folder');
     });
     const temporary = join(incoming, `${process.pid}-${randomBytes(8).toString('hex')}`);
     try {
-      const written = await writeIncoming(temporary, content, atStep, made);
+      const written = await writeIncoming(temporary, content, atStep);
       const trailer = parseTail(written.end(), written.bytes());
       if (early !== undefined && !trailer.manifestBytes.equals(early.manifestBytes)) throw new ObjectChangedError();
       const manifest = await accept(trailer);

@@ -1,5 +1,5 @@
-import { fchmodSync } from 'node:fs';
-import { open, rename, rm, type FileHandle } from 'node:fs/promises';
+import { closeSync, fchmodSync, openSync } from 'node:fs';
+import { open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { MAX_TRAILER_BYTES } from '@playa/common/artifact-trailer';
 import { createBlockWriter } from './block-writer.ts';
@@ -17,48 +17,38 @@ const MODE = 0o444;
 
 /**
  * Writes content to a new file; it is removed again when anything fails.
- * @param room settles when there is room for it; the content is taken meanwhile
  * @returns its digest, with so much of the end as a trailer may have
- * @throws {DiskError} for the disk; errors of the content, and of `room`, as they are
+ * @throws {DiskError} for the disk; errors of the content as they are
  */
 export async function writeIncoming(
   path: string,
   content: AsyncIterable<Buffer>,
   atStep: AtStep,
-  room: Promise<void> = Promise.resolve(),
 ): Promise<ContentDigest> {
-  const opening = room.then(() => openNew(path, atStep));
-  // Whoever writes gets the error; until then nobody may be waiting.
-  opening.catch(() => undefined);
+  // Synchronous: it takes microseconds, and by way of another thread the content would wait.
+  const file = openNew(path);
   const digest = createContentDigest(MAX_TRAILER_BYTES);
-  const writer = createBlockWriter(opening);
+  const writer = createBlockWriter(file);
   try {
+    atStep('opened');
     for await (const chunk of content) {
+      const written = writer.write(chunk);
       digest.update(chunk);
-      await writer.write(chunk);
+      await written;
       atStep('partly_written');
     }
     await writer.end();
     atStep('written');
     // A umask must not take the right to read from the sandbox's user. On an open file this takes less than the way to another thread and back.
-    fchmodSync((await opening).fd, MODE);
+    fchmodSync(file, MODE);
     return digest;
   } catch (error) {
     await writer.end().catch(() => undefined);
-    await opening.then(() => rm(path, { force: true })).catch(() => undefined);
+    await rm(path, { force: true }).catch(() => undefined);
     throw error;
   } finally {
-    await opening.then(
-      (file) => file.close(),
-      () => undefined,
-    );
+    closeSync(file);
   }
-}
-
-async function openNew(path: string, atStep: AtStep): Promise<FileHandle> {
-  const file = await open(path, 'wx', 0o600).catch(failWrite);
-  atStep('opened');
-  return file;
 }
 
 /**
@@ -75,8 +65,12 @@ export async function publishIncoming(path: string, final: string): Promise<void
   }
 }
 
-function failWrite(error: unknown): never {
-  throw asDiskError(error, 'an artifact cannot be written to the state folder');
+function openNew(path: string): number {
+  try {
+    return openSync(path, 'wx', 0o600);
+  } catch (error) {
+    throw asDiskError(error, 'an artifact cannot be written to the state folder');
+  }
 }
 
 async function flush(path: string): Promise<void> {
