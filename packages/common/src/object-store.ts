@@ -32,8 +32,8 @@ export type ByteRange = { first: number; last?: number };
 export type Cancellable = { signal?: AbortSignal };
 
 /**
- * `ifNoneMatch`: answer `not_modified` where the object still has this etag. `lentChunks`: a chunk of the body holds only until the next one is asked
- * for, as its memory is used again; for what is long and passes by.
+ * `ifNoneMatch`: answer `not_modified` where the object still has this etag. `lentChunks`: a chunk of the body holds only until the second one after
+ * it is asked for, as its memory is used again; for what is long and passes by.
  */
 export type GetOptions = Cancellable & { ifNoneMatch?: string; range?: ByteRange; lentChunks?: boolean };
 

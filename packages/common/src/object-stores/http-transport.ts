@@ -19,7 +19,7 @@ export type HttpRequest = {
   headers: Pairs;
   body?: PreparedBody | undefined;
   signal?: AbortSignal | undefined;
-  /** Whether a chunk of the body holds only until the next one is asked for. Else it is whoever's who reads it. */
+  /** Whether a chunk of the body holds only until the second one after it is asked for. Else it is whoever's who reads it. */
   lentChunks?: boolean | undefined;
 };
 

@@ -29,21 +29,25 @@ export async function writeIncoming(
   const file = openNew(path);
   const digest = createContentDigest(MAX_TRAILER_BYTES);
   const writer = createBlockWriter(file);
+  let written: Promise<void> | undefined;
   try {
     atStep('opened');
     for await (const chunk of content) {
-      const written = writer.write(chunk);
-      digest.update(chunk);
+      // While a chunk is written it is hashed and the next one read: it holds for so long also where it is lent.
       await written;
+      written = writer.write(chunk);
+      written.catch(() => undefined);
+      digest.update(chunk);
       atStep('partly_written');
     }
+    await written;
     await writer.end();
     atStep('written');
     // A umask must not take the right to read from the sandbox's user. On an open file this takes less than the way to another thread and back.
     fchmodSync(file, MODE);
     return digest;
   } catch (error) {
-    await writer.end().catch(() => undefined);
+    await Promise.allSettled([written, writer.end()]);
     await rm(path, { force: true }).catch(() => undefined);
     throw error;
   } finally {
