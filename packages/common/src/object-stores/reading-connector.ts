@@ -11,7 +11,8 @@ const READS = 3;
  * what an artifact leaves behind costs a full garbage collection every other time.
  *
  * What one read has brought is overwritten by the third one after it. After a chunk was passed on one more may be read; what follows is not
- * before whoever has paused for the chunk has resumed, so that a chunk holds until the second one after it is asked for. TLS decrypts into memory of its own: there everything is as Node does it.
+ * before whoever has paused for the chunk has resumed, so that a chunk holds until the second one after it is asked for. TLS decrypts into memory of
+ * its own: there everything is as Node does it.
  *
  * @param maxHeadBytes how long the head of an answer can be. The parser holds pieces of one until it is complete: reads that are no longer are copied
  */

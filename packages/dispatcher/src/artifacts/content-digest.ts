@@ -6,7 +6,7 @@ export type ContentDigest = {
   update: (chunk: Buffer) => void;
   /** So many bytes have passed. */
   bytes: () => number;
-  /** The last of them, at least as many as are held back where there were so many. */
+  /** The last of them, at least as many as are held back where there were so many; they hold until the next `update`. */
   end: () => Buffer;
   /** SHA-256 as hex of the first `bytes`, which end within what `end` has. Once only. @throws {RangeError} when they do not */
   of: (bytes: number) => string;

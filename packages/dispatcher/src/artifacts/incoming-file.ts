@@ -36,6 +36,7 @@ export async function writeIncoming(
       // While a chunk is written it is hashed and the next one read: it holds for so long also where it is lent.
       await written;
       written = writer.write(chunk);
+      // Whoever awaits it gets the error; until then nobody may be waiting.
       written.catch(() => undefined);
       digest.update(chunk);
       atStep('partly_written');
