@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { LoadMessage } from '../../src/runner/control-messages.ts';
 import type { Lane } from '../../src/runner/lane.ts';
 import { BoundRunner } from '../../src/pool/bound-runner.ts';
-import { scriptedPool, type ScriptedPool } from './scripted-pool.ts';
+import { scriptedPool, sinkUntil, type ScriptedPool } from './scripted-pool.ts';
 
 const HEAD = { method: 'GET', scheme: 'http', authority: 'a', pathWithQuery: '/', remoteAddress: '', headers: [] };
 const CONCURRENCY = 8;
@@ -28,21 +28,8 @@ async function bind(): Promise<BoundRunner> {
 /** Sends a request on the lane that is lent; `answered` resolves after it was. */
 function send(bound: BoundRunner): { lane: Lane; answered: Promise<void> } {
   const { promise, resolve } = Promise.withResolvers<void>();
-  const ignore = (): void => undefined;
   const lane = bound.lend()!;
-  lane
-    .open(HEAD, {
-      response: ignore,
-      body: ignore,
-      end: ignore,
-      log: ignore,
-      writable: ignore,
-      flush: ignore,
-      done: () => resolve(),
-      // The end of a test.
-      lost: ignore,
-    })
-    .sendEnd([]);
+  lane.open(HEAD, sinkUntil(resolve)).sendEnd([]);
   return { lane, answered: promise };
 }
 

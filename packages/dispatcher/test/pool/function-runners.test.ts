@@ -1,8 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { FunctionRunners, type Lease, type RunnerScale } from '../../src/pool/function-runners.ts';
 import { createRunnerBudget, type RunnerBudget } from '../../src/pool/runner-budget.ts';
-import type { ResponseSink } from '../../src/runner/invocation-stream.ts';
-import { scriptedPool, type ScriptedPool } from './scripted-pool.ts';
+import { scriptedPool, sinkUntil, type ScriptedPool } from './scripted-pool.ts';
 
 const HEAD = { method: 'GET', scheme: 'http', authority: 'a', pathWithQuery: '/', remoteAddress: '', headers: [] };
 
@@ -62,17 +61,7 @@ const lend = async (runners: FunctionRunners): Promise<Lease> => {
 /** Sends a request on the lease; resolves when it was answered. */
 function send(lease: Lease): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const ignore = (): void => undefined;
-  const sink: ResponseSink = {
-    response: ignore,
-    body: ignore,
-    end: ignore,
-    log: ignore,
-    writable: ignore,
-    flush: ignore,
-    done: () => resolve(),
-    lost: (reason) => reject(new Error(reason)),
-  };
+  const sink = sinkUntil(resolve, (reason) => reject(new Error(reason)));
   lease.used = true;
   lease.lane.open(HEAD, sink).sendEnd([]);
   return promise;

@@ -6,6 +6,7 @@ import type { Artifact } from '../../src/artifacts/artifact.ts';
 import type { PooledRunner, RunnerPool } from '../../src/pool/runner-pool.ts';
 import { encodeFrame, FrameType } from '../../src/runner/frame.ts';
 import { createFrameDecoder } from '../../src/runner/frame-decoder.ts';
+import type { ResponseSink } from '../../src/runner/invocation-stream.ts';
 import { Runner } from '../../src/runner/runner.ts';
 import { createLaneSockets } from '../../src/runner/lane-socket.ts';
 import { createStreamNumbers } from '../../src/runner/stream-numbers.ts';
@@ -26,6 +27,13 @@ export type ScriptedRunner = {
   refuse: () => void;
   killed: () => boolean;
 };
+
+const ignore = (): void => undefined;
+
+/** Takes no notice of an answer but of its end. */
+export function sinkUntil(done: () => void, lost: (reason: string) => void = ignore): ResponseSink {
+  return { response: ignore, body: ignore, end: ignore, log: ignore, writable: ignore, flush: ignore, done, lost };
+}
 
 /** A pool whose runners a test plays, and an artifact for them. */
 export type ScriptedPool = {
