@@ -101,7 +101,7 @@ export async function serve(config: Config, logger: OpenLogger): Promise<PlayaSe
     instanceWorkers: config.processesPerRunner,
     maxRunners: config.maxRunners,
     memoryIsShort: createMemoryGauge({ minFreeBytes: config.minFreeMemoryBytes, nowMs }).isShort,
-    onUsed: (artifact) => artifacts.used(artifact),
+    onUsed: (artifact, agoMs) => artifacts.used(artifact, agoMs),
     runnerIdleMs: config.runnerIdleMs,
     nowMs,
   });

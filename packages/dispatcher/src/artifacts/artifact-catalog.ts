@@ -22,8 +22,8 @@ export type ArtifactCatalog = {
   resolve: (name: string) => Resolution | Promise<Resolution>;
   /** A version is no longer on the disk: the next look-up fetches it again. */
   evicted: (artifact: Artifact) => void;
-  /** A version is in use: it stays on the disk longer than others. */
-  used: (artifact: Artifact) => void;
+  /** A version was in use so many milliseconds ago: it stays on the disk longer than what was in use before. */
+  used: (artifact: Artifact, agoMs: number) => void;
   /** The bucket may have something else under the name, or under any: the next request for it asks before it is served. */
   invalidate: (name?: string) => void;
   /** What is trusted has changed: versions that are refused now end, and what was refused is looked at again. */
@@ -200,7 +200,7 @@ export function createArtifactCatalog(deps: {
     }
     entry.changed = (changes.get(name) ?? 0) !== before;
     keep(entry, startedAtMs);
-    if (!(entry.content instanceof InvocationError)) deps.disk.used(entry.content.path);
+    if (!(entry.content instanceof InvocationError)) deps.disk.used(entry.content.path, 0);
     return answerOf(entry, tier);
   };
 
@@ -278,7 +278,7 @@ export function createArtifactCatalog(deps: {
     evicted: (artifact) => {
       if (entries.peek(artifact.name)?.fresh?.artifact === artifact) forget(artifact.name);
     },
-    used: ({ path }) => deps.disk.used(path),
+    used: ({ path }, agoMs) => deps.disk.used(path, agoMs),
     invalidate,
     recheck: (refusalOf) => {
       for (const entry of [...entries.values()]) {

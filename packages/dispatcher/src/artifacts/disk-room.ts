@@ -9,8 +9,8 @@ export type DiskRoom = {
   make: (bytes: number) => Promise<void>;
   /** Passes content on, and makes room for what it has beyond the bytes for which there is room already. */
   makeFor: (content: AsyncIterable<Buffer>, bytes: number) => AsyncIterable<Buffer>;
-  /** A file was used just now. */
-  used: (path: string) => void;
+  /** A file was used, so many milliseconds ago. */
+  used: (path: string, agoMs: number) => void;
   close: () => void;
 };
 
@@ -49,9 +49,8 @@ export function createDiskRoom(deps: {
     const times = [...used];
     used.clear();
     for (const [path, atMs] of times) {
-      const at = new Date(atMs);
       // Evicted meanwhile, by this server or by another, or on a disk that is read-only.
-      await utimes(path, at, at).catch(() => undefined);
+      await utimes(path, atMs / 1000, atMs / 1000).catch(() => undefined);
     }
   };
   const timer = setInterval(() => void flush(), FLUSH_MS);
@@ -118,7 +117,7 @@ export function createDiskRoom(deps: {
         yield chunk;
       }
     },
-    used: (path) => void used.set(path, nowMs()),
+    used: (path, agoMs) => void used.set(path, Math.max(used.get(path) ?? 0, nowMs() - agoMs)),
     close: () => {
       clearInterval(timer);
       void flush();

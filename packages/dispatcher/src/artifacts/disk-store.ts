@@ -41,8 +41,8 @@ export type DiskStore = {
    * @returns `undefined` when it is not there or not accepted
    */
   open: (blob: string, accept: AcceptTrailer) => Promise<StoredArtifact | undefined>;
-  /** A runner was given the file: it is evicted later than others. */
-  used: (path: string) => void;
+  /** A runner used the file, so many milliseconds ago: it is evicted later than what was used before. */
+  used: (path: string, agoMs: number) => void;
   close: () => void;
 };
 

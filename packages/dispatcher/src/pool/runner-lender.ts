@@ -38,8 +38,8 @@ export function createRunnerLender(deps: {
   instanceWorkers: number;
   maxRunners: number;
   memoryIsShort: () => boolean;
-  /** A version comes into use, or has come out of it. */
-  onUsed: (artifact: Artifact) => void;
+  /** A version comes into use, or has come out of it: its last use was so many milliseconds ago. */
+  onUsed: (artifact: Artifact, agoMs: number) => void;
   runnerIdleMs: number;
   nowMs: () => number;
 }): RunnerLender {
@@ -76,12 +76,13 @@ export function createRunnerLender(deps: {
 
   const reaper = setInterval(() => {
     deps.budget.reap(deps.runnerIdleMs);
-    const limit = deps.nowMs() - deps.runnerIdleMs;
+    const now = deps.nowMs();
+    const limit = now - deps.runnerIdleMs;
     for (const [artifact, runners] of functions) {
       if (!runners.empty || runners.lastUsedMs >= limit) continue;
       functions.delete(artifact);
       deps.budget.leave(runners);
-      deps.onUsed(artifact);
+      deps.onUsed(artifact, now - runners.lastUsedMs);
     }
   }, REAP_INTERVAL_MS);
   reaper.unref();
@@ -92,7 +93,7 @@ export function createRunnerLender(deps: {
       if (runners === undefined) {
         runners = create(artifact);
         functions.set(artifact, runners);
-        deps.onUsed(artifact);
+        deps.onUsed(artifact, 0);
       }
       return runners.lend();
     },

@@ -215,7 +215,7 @@ test('what was used longest ago is evicted, also where another process has put i
   utimesSync(a.path, 1000, 1000);
   const b = await second.admit(incoming(large('b')), accept);
   utimesSync(b.path, 2000, 2000);
-  first.used(a.path);
+  first.used(a.path, 0);
   // What others have put there is counted now and then.
   aheadMs = 61_000;
   await first.admit(incoming(large('c')), accept);
@@ -225,6 +225,20 @@ test('what was used longest ago is evicted, also where another process has put i
   expect(await second.open(a.blob, accept)).toBeDefined();
   first.close();
   second.close();
+});
+
+test('of what is told of at the same moment that goes first which was used longest ago', async () => {
+  const disk = await open(3.6 * MIB);
+  const [a, b] = [await disk.admit(incoming(large('a')), accept), await disk.admit(incoming(large('b')), accept)];
+  disk.used(a.path, 4000);
+  disk.used(b.path, 5000);
+  // That it was used before does not make it older.
+  disk.used(a.path, 6000);
+  await disk.admit(incoming(large('c')), accept);
+  await disk.admit(incoming(large('d')), accept);
+  expect(await disk.open(b.blob, accept)).toBeUndefined();
+  expect(await disk.open(a.blob, accept)).toBeDefined();
+  disk.close();
 });
 
 test('two processes that admit the same at once both have it', async () => {
