@@ -1,7 +1,7 @@
 //! Loading a precompiled file, and finding out which export to call.
 #![allow(unsafe_code, reason = "Wasmtime cannot check that a precompiled file holds what its compiler wrote")]
 
-use crate::host::{Guest, build_module_linker};
+use crate::host::{Guest, build_module_linker, with_0_3};
 use crate::program::Program;
 use crate::protocol::control::{Kind, Refused, RefusedReason};
 use std::path::Path;
@@ -46,7 +46,7 @@ fn refuse_load(error: &wasmtime::Error, path: &Path) -> Refused {
     refused(reason, detail)
 }
 
-/// Maps the file at `path` and prepares what it exports.
+/// Maps the file at `path` and prepares what it exports. `linker` has version 0.2 of WASI; 0.3 is added for who needs it.
 ///
 /// # Errors
 /// The file is no artifact of this engine, or holds nothing that can be served.
@@ -61,8 +61,14 @@ fn load_component(engine: &Engine, linker: &Linker<Guest>, path: &Path) -> Resul
     // SAFETY: a forged file could run any native code. The dispatcher hands out only files whose signature it has
     // checked and that nobody writes to; the sandbox bounds what a mistake there can do.
     let component = unsafe { Component::deserialize_file(engine, path) }.map_err(|error| refuse_load(&error, path))?;
-    let pre =
-        linker.instantiate_pre(&component).map_err(|error| refused(RefusedReason::World, format!("{error:#}")))?;
+    let pre = match linker.instantiate_pre(&component) {
+        Ok(pre) => pre,
+        // It imports what is not there, or has another type there.
+        Err(_) => with_0_3(linker)
+            .map_err(|error| refused(RefusedReason::Internal, format!("{error:#}")))?
+            .instantiate_pre(&component)
+            .map_err(|error| refused(RefusedReason::World, format!("{error:#}")))?,
+    };
     if let Ok(service) = p3::bindings::ServicePre::new(pre.clone()) {
         check_type(&component, "wasi:http/handler@0.3.0", "handle", |handle| {
             handle.async_() && owns(handle, 1) && returns_result(handle)

@@ -139,7 +139,7 @@ pub fn new_store(
     Ok(store)
 }
 
-/// All of `wasi:cli`, `wasi:http` and what they need, in versions 0.2 and 0.3.
+/// All of `wasi:cli`, `wasi:http` and what they need, in version 0.2.
 ///
 /// # Errors
 /// A name is defined twice.
@@ -147,9 +147,19 @@ pub fn build_linker(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+    sockets::add_0_2_to_linker(&mut linker)?;
+    Ok(linker)
+}
+
+/// The same in version 0.3 beside it. Most components need it not, and every sandbox would have to make it.
+///
+/// # Errors
+/// A name is defined twice.
+pub fn with_0_3(linker: &Linker<Guest>) -> wasmtime::Result<Linker<Guest>> {
+    let mut linker = linker.clone();
     wasmtime_wasi::p3::add_to_linker(&mut linker)?;
     wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
-    sockets::add_to_linker(&mut linker)?;
+    sockets::add_0_3_to_linker(&mut linker)?;
     Ok(linker)
 }
 

@@ -37,6 +37,7 @@ mod watch;
 mod worker;
 
 use report::report;
+use std::mem::ManuallyDrop;
 use std::process::ExitCode;
 use supervisor::{End, Supervisor};
 
@@ -63,7 +64,8 @@ fn main() -> ExitCode {
         }
     };
     let supervisor = process::inherited_sockets(lanes).and_then(|(control, lanes)| Supervisor::new(control, lanes));
-    match supervisor.map(Supervisor::run) {
+    // The process ends after it, which frees everything at once; to take it apart would be time lost.
+    match supervisor.map(|supervisor| ManuallyDrop::new(supervisor).run()) {
         Ok(End::Closed) => ExitCode::from(EXIT_CLOSED),
         Ok(End::Refused) => ExitCode::from(EXIT_REFUSED),
         Ok(End::Violation(violation)) => {

@@ -111,7 +111,7 @@ impl Supervisor {
     }
 
     /// Serves the control socket until it is closed.
-    pub fn run(mut self) -> End {
+    pub fn run(&mut self) -> End {
         loop {
             if let Err(end) = self.turn() {
                 self.kill_all();

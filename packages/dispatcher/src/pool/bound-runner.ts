@@ -13,7 +13,7 @@ export type BoundRunnerEvents = {
   /** A lane may be free. */
   available: () => void;
   /** The runner takes no more requests: it ended, was ended or refused its artifact. */
-  gone: (runner: BoundRunner, error: Error) => void;
+  gone: (runner: BoundRunner) => void;
 };
 
 /** How a function's runners are set up. */
@@ -84,9 +84,11 @@ export class BoundRunner implements BudgetedRunner {
     this.#oneRequest = deps.oneRequest;
     this.#lastUsedMs = deps.nowMs();
     this.boundAtMs = this.#lastUsedMs;
-    this.#linkPath = join(deps.pooled.directory, 'component');
+    const linkPath = join(deps.pooled.directory, 'component');
     // Synchronous: it takes microseconds, a hop to the thread pool more.
-    linkArtifact(deps.artifactPath, this.#linkPath);
+    linkArtifact(deps.artifactPath, linkPath);
+    // A sandbox for one request ends soon, and the spawner removes its folder with all that is in it.
+    this.#linkPath = deps.oneRequest ? undefined : linkPath;
     this.runner.events = {
       hello: () => this.runner.fail(new Error('HELLO twice')),
       loaded: (message) => {
@@ -99,7 +101,7 @@ export class BoundRunner implements BudgetedRunner {
       },
       laneReady: () => this.#events.available(),
       workerEnded: (lane, ended) => this.#workerEnded(lane, ended),
-      failed: (error) => this.#failed(error),
+      failed: () => this.#over(),
     };
     this.runner.load({ component: '/in/component', ...deps.plan, lanes: [0], oneWorker: deps.oneRequest }, deps.gate);
   }
@@ -191,7 +193,7 @@ export class BoundRunner implements BudgetedRunner {
    * that lingers after its last request is killed, and with it the sandbox if need be.
    */
   workerEnded(lane: Lane, end: WorkerEnd): Promise<EndedWorker | undefined> {
-    if (end.ended !== undefined || this.runner.failed) return Promise.resolve(end.ended);
+    if (end.ended !== undefined || this.runner.over) return Promise.resolve(end.ended);
     return new Promise((resolve) => {
       let timer = setTimeout(() => {
         this.runner.killWorker(lane);
@@ -209,7 +211,9 @@ export class BoundRunner implements BudgetedRunner {
   /** Takes no more requests; ends as soon as nothing is under way. */
   retire(): void {
     this.#retired = true;
-    if (this.#leases === 0) this.runner.fail(new Error('the runner was retired'));
+    if (this.#leases > 0 || this.runner.over) return;
+    this.runner.end();
+    this.#over();
   }
 
   /** Where one worker takes many requests, a second one helps only under load. */
@@ -224,11 +228,11 @@ export class BoundRunner implements BudgetedRunner {
     end.resolve?.();
   }
 
-  #failed(error: Error): void {
+  #over(): void {
     this.#retired = true;
     this.#unlink();
     for (const end of this.#waiting) end.resolve?.();
-    this.#events.gone(this, error);
+    this.#events.gone(this);
   }
 
   #unlink(): void {

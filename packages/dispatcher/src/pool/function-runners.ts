@@ -238,7 +238,7 @@ export class FunctionRunners {
         maxLanes: this.#scale.lanesPerRunner,
         oneRequest: this.#scale.oneRequestPerRunner,
         nowMs: this.#nowMs,
-        events: { available: () => this.#serveWaiters(), gone: (gone, error) => this.#gone(gone, error) },
+        events: { available: () => this.#serveWaiters(), gone: (gone) => this.#gone(gone) },
       });
       this.#bound.push(bound);
       this.#budget.add(bound);
@@ -257,14 +257,14 @@ export class FunctionRunners {
     if (this.#retired && this.#waiters.length === 0) this.#retireBound();
   }
 
-  #gone(bound: BoundRunner, error: Error): void {
+  #gone(bound: BoundRunner): void {
     const at = this.#bound.indexOf(bound);
     if (at >= 0) this.#bound.splice(at, 1);
     this.#budget.giveBack(bound);
     if (bound.refusal !== undefined) {
       // One that is the platform's fault may go by.
       if (bound.refusal.reason !== 'internal') this.#refusal = bound.refusal;
-      this.#rejectWaiters(error);
+      this.#rejectWaiters(bound.refusal);
     } else if (this.#waiters.length > 0) this.#serveWaiters();
     if (this.empty) this.#budget.leave(this);
   }

@@ -218,6 +218,7 @@ async function greet(
     streamNumber: deps.streamNumber,
     nowMs: deps.nowMs,
     kill: sandbox.kill,
+    end: sandbox.end,
     events: {
       hello: (message) => {
         if (message.protocol === PROTOCOL_VERSION && message.wasmtime === deps.wasmtime) return hello.resolve();

@@ -28,7 +28,7 @@ export type RunnerEvents = {
   laneReady: (lane: Lane) => void;
   /** A worker is gone, in whatever way. */
   workerEnded: (lane: Lane, ended: EndedWorker) => void;
-  /** The runner is done for; all its invocations have been told. Called once. */
+  /** The runner is done for; all its invocations have been told. Called once, and not for one that was told to end. */
   failed: (error: Error) => void;
 };
 
@@ -46,9 +46,10 @@ export class Runner {
   events: RunnerEvents;
   readonly #control: Socket;
   readonly #kill: () => void;
+  readonly #end: () => void;
   /** Lanes that are being brought back to a frame's boundary, with the number of signs still missing. */
   readonly #unsynced = new Map<Lane, number>();
-  #failed = false;
+  #over = false;
   #lastWord: NodeJS.Timeout | undefined;
 
   constructor(deps: {
@@ -59,18 +60,21 @@ export class Runner {
     nowMs: () => number;
     /** Kills the whole sandbox. */
     kill: () => void;
+    /** Sees to it that the sandbox ends, which it should by itself as its sockets are closed. */
+    end: () => void;
     events: RunnerEvents;
   }) {
     this.id = deps.id;
     this.events = deps.events;
     this.#kill = deps.kill;
+    this.#end = deps.end;
     this.#control = deps.control;
     const owner = {
       streamNumber: deps.streamNumber,
       nowMs: deps.nowMs,
       fail: (error: Error) => this.fail(error),
       closed: (error: Error) => {
-        if (!this.#failed) this.#lastWord ??= setTimeout(() => this.fail(error), LAST_WORD_MS);
+        if (!this.#over) this.#lastWord ??= setTimeout(() => this.fail(error), LAST_WORD_MS);
       },
     };
     this.lanes = deps.lanes.map((socket, index) => new Lane(index, socket, owner));
@@ -94,8 +98,9 @@ export class Runner {
     return count;
   }
 
-  get failed(): boolean {
-    return this.#failed;
+  /** It failed, or was told to end. */
+  get over(): boolean {
+    return this.#over;
   }
 
   /** Binds the runner to a function: what it may reach, and what it is to run. */
@@ -116,20 +121,31 @@ export class Runner {
 
   /** Kills the sandbox, closes the sockets and tells every open invocation. Later calls do nothing. */
   fail(error: Error): void {
-    if (this.#failed) return;
-    this.#failed = true;
-    clearTimeout(this.#lastWord);
+    if (this.#over) return;
     this.#kill();
-    this.#control.destroy();
-    for (const lane of this.lanes) {
-      lane.destroy();
-      lane.lose(error.message);
-    }
+    this.#close(error.message);
     this.events.failed(error);
   }
 
+  /** Ends the sandbox, which has nothing under way. It takes it apart itself: to have it killed takes the spawner, and costs more. */
+  end(): void {
+    if (this.#over) return;
+    this.#end();
+    this.#close('the runner was retired');
+  }
+
+  #close(reason: string): void {
+    this.#over = true;
+    clearTimeout(this.#lastWord);
+    this.#control.destroy();
+    for (const lane of this.lanes) {
+      lane.destroy();
+      lane.lose(reason);
+    }
+  }
+
   #send(type: number, message: object): void {
-    if (this.#failed) return;
+    if (this.#over) return;
     this.#control.write(encodeFrame(type, 0, Buffer.from(JSON.stringify(message))));
   }
 

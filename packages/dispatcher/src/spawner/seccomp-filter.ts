@@ -103,6 +103,9 @@ const JUMP_GREATER_OR_EQUAL = 0x35;
 const JUMP_ANY_BIT = 0x45;
 const RETURN = 0x06;
 
+/** So few numbers of system calls are compared one after the other. */
+const COMPARED_ONE_BY_ONE = 4;
+
 type Instruction = [code: number, jumpTrue: number, jumpFalse: number, value: number];
 
 /**
@@ -113,7 +116,8 @@ export function seccompFilter(architecture: string): Buffer {
   if (architecture !== 'x64' && architecture !== 'arm64') {
     throw new RangeError(`there is no seccomp filter for ${architecture}`);
   }
-  const number = (call: SystemCall): number | undefined => (architecture === 'x64' ? call[1] : call[2]);
+  const numberOf = (call: SystemCall): number | undefined => (architecture === 'x64' ? call[1] : call[2]);
+  const denied = DENIED.map(numberOf).filter((number) => number !== undefined);
   const program: Instruction[] = [
     [LOAD_WORD, 0, 0, ARCH_AT],
     [JUMP_EQUAL, 1, 0, AUDIT_ARCH[architecture]],
@@ -123,19 +127,34 @@ export function seccompFilter(architecture: string): Buffer {
   if (architecture === 'x64') {
     program.push([JUMP_GREATER_OR_EQUAL, 0, 1, X32_BIT], [RETURN, 0, 0, RET_KILL_PROCESS]);
   }
-  program.push([JUMP_EQUAL, 0, 1, number(CLONE3)!], [RETURN, 0, 0, RET_ERRNO | ENOSYS]);
-  for (const call of DENIED) {
-    const denied = number(call);
-    if (denied !== undefined) program.push([JUMP_EQUAL, 0, 1, denied], [RETURN, 0, 0, RET_ERRNO | EPERM]);
-  }
   program.push(
-    [JUMP_EQUAL, 0, 3, number(CLONE)!],
+    [JUMP_EQUAL, 0, 4, numberOf(CLONE)!],
     [LOAD_WORD, 0, 0, FIRST_ARGUMENT_AT],
     [JUMP_ANY_BIT, 0, 1, NAMESPACE_FLAGS],
     [RETURN, 0, 0, RET_ERRNO | EPERM],
     [RETURN, 0, 0, RET_ALLOW],
+    [JUMP_EQUAL, 0, 1, numberOf(CLONE3)!],
+    [RETURN, 0, 0, RET_ERRNO | ENOSYS],
+    ...searchTree(denied.toSorted((a, b) => a - b)),
   );
   return assemble(program);
+}
+
+/**
+ * Refuses the numbers, which are sorted, and allows all others. The numbers are halved until few are left: when a filter is installed, the kernel
+ * runs it for every number that there is, to know what is always allowed (seccomp_cache_prepare in kernel/seccomp.c).
+ */
+function searchTree(denied: readonly number[]): Instruction[] {
+  if (denied.length > COMPARED_ONE_BY_ONE) {
+    const middle = denied.length >> 1;
+    const below = searchTree(denied.slice(0, middle));
+    return [[JUMP_GREATER_OR_EQUAL, below.length, 0, denied[middle]!], ...below, ...searchTree(denied.slice(middle))];
+  }
+  return [
+    ...denied.map((number, index): Instruction => [JUMP_EQUAL, denied.length - index, 0, number]),
+    [RETURN, 0, 0, RET_ALLOW],
+    [RETURN, 0, 0, RET_ERRNO | EPERM],
+  ];
 }
 
 function assemble(program: Instruction[]): Buffer {

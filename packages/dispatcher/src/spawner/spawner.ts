@@ -28,6 +28,8 @@ export type SpawnedSandbox = {
   /** Settles when all of its processes are gone; tells what was written to stderr. */
   exited: Promise<string>;
   kill: () => void;
+  /** For one whose sockets are closed now, with which it ends: it is killed when it does not at once. */
+  end: () => void;
 };
 
 /** Starts sandboxes through a process of its own, and starts that process again when it dies. */
@@ -47,11 +49,15 @@ type Pending = {
   resolveSockets: (sockets: SandboxSockets) => void;
   rejectSockets: (error: Error) => void;
   resolveExited: (stderr: string) => void;
+  /** Runs while it is expected to end by itself. */
+  limit: NodeJS.Timeout | undefined;
 };
 
 /** Pause before a spawner is started after one that did not come to work; doubled with each further one, so that a broken host is not kept busy with failing. */
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5_000;
+/** To end takes a sandbox a few milliseconds of a processor, which others may want too. */
+const END_LIMIT_MS = 100;
 
 /**
  * Starts the spawner's process.
@@ -160,6 +166,7 @@ export async function startSpawner(deps: {
         resolveSockets: sockets.resolve,
         rejectSockets: sockets.reject,
         resolveExited: exited.resolve,
+        limit: undefined,
       };
       const owner = current;
       if (owner === undefined) lose(sandbox, lastEnd);
@@ -168,12 +175,16 @@ export async function startSpawner(deps: {
         const args = sandboxArguments({ runner, inputDirectory: directory, lanes });
         owner.send({ type: 'start', id, lanes, uid, arguments: args });
       }
+      const kill = (): void => owner?.send({ type: 'kill', id });
       return {
         id,
         directory,
         sockets: sockets.promise,
         exited: exited.promise,
-        kill: () => owner?.send({ type: 'kill', id }),
+        kill,
+        end: () => {
+          if (pending.has(id)) sandbox.limit ??= setTimeout(kill, END_LIMIT_MS);
+        },
       };
     },
     close: async () => {
@@ -190,9 +201,15 @@ export async function startSpawner(deps: {
 }
 
 function lose(sandbox: Pending, reason: string): void {
-  sandbox.rejectSockets(new Error(`the sandbox did not start: ${reason}`));
+  clearTimeout(sandbox.limit);
+  // To make an error, with its stack, takes longer than all the rest.
+  if (!isConnected(sandbox)) sandbox.rejectSockets(new Error(`the sandbox did not start: ${reason}`));
   for (const socket of sandbox.sockets) socket?.destroy();
   sandbox.resolveExited(reason);
+}
+
+function isConnected({ sockets }: Pending): boolean {
+  return sockets.every((socket) => socket !== undefined);
 }
 
 function listen(address: string, onSocket: (socket: Socket) => void): Promise<Server> {
@@ -222,7 +239,7 @@ function acceptSocket(socket: Socket, token: Buffer, pending: Map<number, Pendin
     const index = head.readUInt32LE(CONNECTION_TOKEN_BYTES + 4);
     if (sandbox === undefined || index > sandbox.lanes || sandbox.sockets[index] !== undefined) return discard();
     sandbox.sockets[index] = socket;
-    if (sandbox.sockets.every((known) => known !== undefined)) {
+    if (isConnected(sandbox)) {
       const [control, ...lanes] = sandbox.sockets;
       sandbox.resolveSockets({ control: control!, lanes: lanes.map((lane) => laneSockets(lane!)) });
     }

@@ -121,7 +121,7 @@ describe('FunctionRunners', () => {
     // Between the end of its worker and its being given back there is time for the other one to find it free.
     expect((await second).bound).not.toBe(first.bound);
     first.giveBack();
-    expect(scripted.runners[0]!.killed()).toBe(true);
+    expect(scripted.runners[0]!.ended()).toBe(true);
   });
 
   test('a lease that was not used leaves the worker to the next request', async () => {
@@ -174,7 +174,7 @@ describe('FunctionRunners', () => {
     const leases = await Promise.all([lend(runners), lend(runners), lend(runners)]);
     expect(scripted.runners).toHaveLength(3);
     for (const lease of leases) lease.giveBack();
-    expect(scripted.runners.every((runner) => runner.killed())).toBe(true);
+    expect(scripted.runners.every((runner) => runner.ended())).toBe(true);
     expect(runners.empty).toBe(true);
   });
 
@@ -198,7 +198,7 @@ describe('FunctionRunners', () => {
     expect(scripted.runners).toHaveLength(1);
     lease.giveBack();
     await waiting;
-    expect(scripted.runners[0]!.killed()).toBe(true);
+    expect(scripted.runners[0]!.ended()).toBe(true);
     expect(one.empty).toBe(true);
   });
 
@@ -207,10 +207,10 @@ describe('FunctionRunners', () => {
     const [busy, idle] = await Promise.all([lend(runners), lend(runners)]);
     idle!.giveBack();
     runners.retire();
-    const killed = (): boolean[] => scripted.runners.map((runner) => runner.killed());
-    expect(killed().filter(Boolean)).toHaveLength(1);
+    const ended = (): boolean[] => scripted.runners.map((runner) => runner.ended());
+    expect(ended().filter(Boolean)).toHaveLength(1);
     busy!.giveBack();
-    expect(killed()).toEqual([true, true]);
+    expect(ended()).toEqual([true, true]);
   });
 
   test('the death of a runner lets others grow in its place', async () => {

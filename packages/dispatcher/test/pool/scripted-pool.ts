@@ -25,7 +25,8 @@ export type ScriptedRunner = {
   finish: (lane: number) => void;
   /** Refuses the artifact. */
   refuse: () => void;
-  killed: () => boolean;
+  /** Killed, or told to end. */
+  ended: () => boolean;
 };
 
 const ignore = (): void => undefined;
@@ -95,7 +96,7 @@ async function startScripted(
   const [control, ...lanes] = pairs.map(([mine]) => mine) as [Socket, ...Socket[]];
   const [theirControl, ...theirLanes] = pairs.map(([, theirs]) => theirs) as [Socket, ...Socket[]];
   for (const socket of [control, ...lanes]) socket.on('error', () => undefined);
-  let killed = false;
+  let ended = false;
   let worker = 0;
   const requests: number[] = [];
   const open = lanes.map((): number[] => []);
@@ -134,8 +135,9 @@ async function startScripted(
     lanes: theirLanes.map(createLaneSockets()),
     streamNumber: createStreamNumbers(),
     nowMs,
+    end: () => void (ended = true),
     kill: () => {
-      killed = true;
+      ended = true;
       for (const socket of [control, ...lanes]) socket.destroy();
     },
     events: {
@@ -156,13 +158,12 @@ async function startScripted(
     lanes[lane]!.write(Buffer.concat([head, end, encodeFrame(FrameType.done, stream, done)]));
   };
   const replace = (lane: number): void => {
-    const ended = { worker: workers.get(lane)!, status: 0, signal: 0, cpuUs: 1, maxRssKb: 1 };
-    start(lane, { ended });
+    start(lane, { ended: { worker: workers.get(lane)!, status: 0, signal: 0, cpuUs: 1, maxRssKb: 1 } });
   };
   const scripted: ScriptedRunner = {
     runner,
     requests,
-    killed: () => killed,
+    ended: () => ended,
     refuse: () => tell(FrameType.refused, { reason: 'world', detail: 'it exports nothing' }),
     answer,
     replace,

@@ -31,11 +31,12 @@ test('a runner that ends has its last word read, though the ends of its lanes ar
     streamNumber: createStreamNumbers(),
     nowMs: () => performance.now(),
     kill: ignore,
+    end: ignore,
     events: handlers,
   });
   theirLane.destroy();
   await once(laneSocket.socket, 'close');
-  expect(runner.failed).toBe(false);
+  expect(runner.over).toBe(false);
   theirControl.end(encodeFrame(FrameType.refused, 0, Buffer.from('{"reason":"world","detail":"it exports nothing"}')));
   await ended.promise;
   expect(events).toEqual(['refused: world', 'failed: the runner ended']);
@@ -55,6 +56,7 @@ test('a runner that closes a lane and stays is given up', async () => {
     streamNumber: createStreamNumbers(),
     nowMs: () => performance.now(),
     kill: ignore,
+    end: ignore,
     events: {
       hello: ignore,
       loaded: ignore,
@@ -66,6 +68,6 @@ test('a runner that closes a lane and stays is given up', async () => {
   });
   theirLane.destroy();
   expect((await failed.promise).message).toBe('lane 0 closed');
-  expect(runner.failed).toBe(true);
+  expect(runner.over).toBe(true);
   theirControl.destroy();
 });

@@ -73,6 +73,20 @@ test('starts sandboxes and ends them, and keeps what it knows to itself', async 
   expect(logged).toBe('');
 });
 
+test('a sandbox that shall end does so as its sockets close, and is killed where it does not', async () => {
+  await start();
+  const [obeys, lingers] = [spawner.start(2, UID), spawner.start(2, UID)];
+  await Promise.all([obeys, lingers].map(hello));
+  obeys.end();
+  (await obeys.sockets).control.destroy();
+  expect(await obeys.exited).toBe('it ended (status 0)');
+  // Its sockets stay open: it knows of nothing.
+  lingers.end();
+  expect(await lingers.exited).toBe('it ended (status 137)');
+  lingers.end();
+  expect(readdirSync(join(folder.path, 'run/1'))).toEqual([]);
+});
+
 test('one that dies is followed by another, and its sandboxes are lost', async () => {
   await start();
   for (let round = 1; round <= 3; round++) {

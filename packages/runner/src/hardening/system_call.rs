@@ -7,13 +7,13 @@ use seccompiler::TargetArch;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SystemCall {
     pub name: &'static str,
-    x86_64: Option<i64>,
-    aarch64: Option<i64>,
+    x86_64: Option<u32>,
+    aarch64: Option<u32>,
 }
 
 impl SystemCall {
     /// The number on a processor.
-    pub fn number(self, arch: TargetArch) -> Option<i64> {
+    pub fn number(self, arch: TargetArch) -> Option<u32> {
         match arch {
             TargetArch::x86_64 => self.x86_64,
             TargetArch::aarch64 => self.aarch64,
@@ -22,11 +22,11 @@ impl SystemCall {
     }
 }
 
-const fn both(name: &'static str, x86_64: i64, aarch64: i64) -> SystemCall {
+const fn both(name: &'static str, x86_64: u32, aarch64: u32) -> SystemCall {
     SystemCall { name, x86_64: Some(x86_64), aarch64: Some(aarch64) }
 }
 
-const fn x86_64(name: &'static str, number: i64) -> SystemCall {
+const fn x86_64(name: &'static str, number: u32) -> SystemCall {
     SystemCall { name, x86_64: Some(number), aarch64: None }
 }
 

@@ -10,9 +10,9 @@ const KILL_PROCESS: u32 = 0x8000_0000;
 const ALLOW: u32 = 0x7fff_0000;
 
 /// What a filter says of a system call (the Linux documentation of seccomp filters, and bpf(4) of the instructions).
-fn run(program: &[sock_filter], audit: u32, number: i64, arguments: [u64; 6]) -> u32 {
+fn run(program: &[sock_filter], audit: u32, number: u32, arguments: [u64; 6]) -> u32 {
     let mut data = Vec::new();
-    data.extend_from_slice(&u32::try_from(number).expect("a number").to_le_bytes());
+    data.extend_from_slice(&number.to_le_bytes());
     data.extend_from_slice(&audit.to_le_bytes());
     data.extend_from_slice(&[0; 8]);
     for argument in arguments {
@@ -145,6 +145,27 @@ fn another_processor_s_calls_and_those_of_the_x32_interface_are_the_end() {
 }
 
 #[test]
+fn every_number_that_is_not_listed_is_the_end() {
+    for allowed in [allowlist::worker(), allowlist::loaded_supervisor(), allowlist::supervisor()] {
+        for (arch, audit) in ARCHITECTURES {
+            let program = Filter::compile(&allowed, arch).expect("a filter").program(OwnPid::current());
+            for number in (0..1_000).chain([0x4000_0000, 0x4000_0001, u32::MAX]) {
+                let listed = allowed.iter().find(|allowed| allowed.call.number(arch) == Some(number));
+                let action = run(&program, audit, number, [0; 6]);
+                match listed {
+                    None => assert_eq!(action, KILL_PROCESS, "{number} on {arch:?}"),
+                    Some(allowed) if allowed.when.is_empty() => {
+                        assert_eq!(action, ALLOW, "{} on {arch:?}", allowed.call.name);
+                    }
+                    // Its arguments decide.
+                    Some(_) => {}
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn filters_are_short() {
     // The kernel translates the worker's one at every fork.
     for (arch, _) in ARCHITECTURES {
@@ -222,6 +243,6 @@ fn no_call_is_listed_twice_and_numbers_are_those_of_this_machine() {
         (call::WAIT4, libc::SYS_wait4),
         (call::WRITE, libc::SYS_write),
     ] {
-        assert_eq!(call.number(arch), Some(number), "{}", call.name);
+        assert_eq!(call.number(arch).map(i64::from), Some(number), "{}", call.name);
     }
 }

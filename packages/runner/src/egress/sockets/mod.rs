@@ -30,17 +30,28 @@ impl HasData for Sockets {
     type Data<'a> = BrokeredSockets<'a>;
 }
 
-/// Takes the place of Wasmtime's own functions, which the linker has already.
+/// Takes the place of Wasmtime's own functions of version 0.2, which the linker has already.
 ///
 /// # Errors
 /// A name is not what it was.
-pub fn add_to_linker<T: SocketsView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+pub fn add_0_2_to_linker<T: SocketsView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     linker.allow_shadowing(true);
     let view = T::brokered_sockets;
     wasi02::tcp::add_to_linker::<T, Sockets>(linker, view)?;
     wasi02::tcp_create_socket::add_to_linker::<T, Sockets>(linker, view)?;
     wasi02::udp_create_socket::add_to_linker::<T, Sockets>(linker, view)?;
     wasi02::ip_name_lookup::add_to_linker::<T, Sockets>(linker, view)?;
+    linker.allow_shadowing(false);
+    Ok(())
+}
+
+/// The same for version 0.3.
+///
+/// # Errors
+/// A name is not what it was.
+pub fn add_0_3_to_linker<T: SocketsView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+    linker.allow_shadowing(true);
+    let view = T::brokered_sockets;
     wasi03::types::add_to_linker::<T, Sockets>(linker, view)?;
     wasi03::ip_name_lookup::add_to_linker::<T, Sockets>(linker, view)?;
     linker.allow_shadowing(false);
