@@ -61,8 +61,12 @@ pub struct Supervisor {
 fn warm_up() {
     // The alternate signal stack.
     Engine::tls_eager_initialize();
-    // The generator of random numbers asks the processor what it can, which is slow in a virtual machine. This one is
-    // thrown away: a worker must not inherit the state of a generator, as all workers would draw the same numbers.
+    // What the processor can is asked of it once, which is slow in a virtual machine: by the standard library, for whoever searches
+    // in the strings of an artifact.
+    #[cfg(target_arch = "x86_64")]
+    std::hint::black_box(std::arch::is_x86_feature_detected!("avx2"));
+    // By the generator of random numbers too. This one is thrown away: a worker must not inherit the state of a generator, as
+    // all workers would draw the same numbers.
     std::hint::black_box(StdRng::from_seed([0; 32]).next_u64());
     // Where the clock lies is asked of the kernel once.
     monotonic_ms();
