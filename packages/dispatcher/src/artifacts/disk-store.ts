@@ -139,7 +139,7 @@ export async function openDiskStore(deps: {
       atStep('verified');
       const blob = blobName(trailer);
       const path = join(blobs, blob);
-      await publishIncoming(temporary, path);
+      publishIncoming(temporary, path);
       atStep('renamed');
       return remember({ blob, path, manifest });
     } catch (error) {

@@ -1,5 +1,5 @@
-import { closeSync, fchmodSync, openSync } from 'node:fs';
-import { open, rename, rm } from 'node:fs/promises';
+import { closeSync, fchmodSync, openSync, renameSync } from 'node:fs';
+import { open, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { MAX_TRAILER_BYTES } from '@playa/common/artifact-trailer';
 import { createBlockWriter } from './block-writer.ts';
@@ -61,9 +61,10 @@ export async function writeIncoming(
  * is hashed before its first use in a process, so nobody has to wait for the disk.
  * @throws {DiskError}
  */
-export async function publishIncoming(path: string, final: string): Promise<void> {
+export function publishIncoming(path: string, final: string): void {
   try {
-    await rename(path, final);
+    // Synchronous, as above.
+    renameSync(path, final);
     void flush(final);
   } catch (error) {
     throw asDiskError(error, 'an artifact cannot be kept in the state folder');

@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { statSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
@@ -85,7 +86,9 @@ export async function openNameRecords(deps: {
     read: async (key) => {
       const path = fileOf(key);
       try {
-        const stats = await stat(path);
+        // Synchronous: a function that is new has none, which is known at once; by way of another thread its request would wait.
+        const stats = statSync(path, { throwIfNoEntry: false });
+        if (stats === undefined) return undefined;
         if (!stats.isFile() || stats.size > MAX_RECORD_BYTES) return undefined;
         const record = JSON.parse(await readFile(path, 'utf8')) as Record<string, unknown>;
         const { object, etag, blob } = record;
