@@ -3,6 +3,7 @@ import { buildGuest } from '../harness/artifacts.ts';
 import { connectRaw } from '../harness/raw-client.ts';
 import { makeBucket, type TestBucket } from '../harness/test-bucket.ts';
 import { startServer, type TestServer } from '../harness/test-server.ts';
+import { waitUntil } from '../harness/wait-until.ts';
 
 /** Far beyond what a test may take: what ends, ends because the client went away. */
 const WALL_MS = 600_000;
@@ -106,4 +107,25 @@ test('a slow body is waited for, and its function answers', async () => {
     await connection.waitFor(new RegExp(letter));
   }
   expect(await connection.closed).toMatch(/HTTP\/1.1 200 /);
+});
+
+test('a crowd that leaves at once leaves neither bound sandboxes nor a larger pool behind', async () => {
+  const server = await startServer(bucket.path, { isolation: 'sandbox', 'pool-size': 2, 'starts-at-once': 4 });
+  for (let round = 0; round < 3; round++) {
+    const connections = await Promise.all(Array.from({ length: 12 }, () => connectRaw(server.port)));
+    for (const connection of connections) connection.write('GET /invoke/probe HTTP/1.1\r\nhost: f\r\n\r\n');
+    // All of them are waiting, or served.
+    await server.get('/healthz');
+    for (const connection of connections) connection.reset();
+    await waitUntil('the pool is as large as it should be', async () => {
+      const { text } = await server.get('/readyz');
+      return text.includes('"2 waiting, 0 starting"') || undefined;
+    });
+    // Those of the pool, and one that is bound ahead for the next request, with its worker.
+    await waitUntil('all others have ended', () => {
+      const runners = server.processes().filter(({ name }) => name === 'runner');
+      return runners.length <= 4 || undefined;
+    });
+  }
+  await server.stop();
 });

@@ -115,6 +115,11 @@ export class BoundRunner implements BudgetedRunner {
     return this.#retired;
   }
 
+  /** It can be lent, and was not lent before. */
+  get unused(): boolean {
+    return !this.#lent && !this.#retired;
+  }
+
   get requestsPerWorker(): number {
     return this.#plan.requestsPerWorker;
   }

@@ -34,6 +34,8 @@ export type RunnerScale = {
 
 /** How long a function keeps its only runner while others wait for one: long against the start of a sandbox, short against their patience. */
 const TURN_MS = 250;
+/** Requests that come within this time after one another follow each other: for the next one a runner of its own is bound ahead. */
+const AHEAD_WITHIN_MS = 10_000;
 
 type Waiter = { resolve: (lease: Lease) => void; reject: (error: Error) => void };
 
@@ -56,6 +58,9 @@ export class FunctionRunners {
   /** A version that a runner has refused would be refused by the next one too. */
   #refusal: InvocationError | undefined;
   #lastUsedMs: number;
+  /** When a runner was asked for the last time, and the time before. */
+  #lentMs = -Infinity;
+  #lentBeforeMs = -Infinity;
   readonly #memoryIsShort: () => boolean;
 
   constructor(deps: {
@@ -94,6 +99,8 @@ export class FunctionRunners {
    */
   lend(): Lease | PendingLease {
     this.#lastUsedMs = this.#nowMs();
+    this.#lentBeforeMs = this.#lentMs;
+    this.#lentMs = this.#lastUsedMs;
     if (this.#refusal !== undefined) throw this.#refusal;
     if (this.#bound.length === 0 && this.#binding === 0 && this.#memoryIsShort()) {
       const detail = 'The server has no memory for another sandbox at the moment.';
@@ -157,6 +164,7 @@ export class FunctionRunners {
     bound.giveBack();
     this.#lastUsedMs = this.#nowMs();
     if (this.#scale.oneRequestPerRunner || bound.retired || this.#owes(bound)) bound.retire();
+    if (this.#scale.oneRequestPerRunner) this.#bindAhead();
     else this.#serveWaiters();
     if (this.#retired && this.#waiters.length === 0) this.#retireBound();
     if (bound.idleSinceMs() !== undefined) this.#budget.idle();
@@ -226,10 +234,33 @@ export class FunctionRunners {
     }
   }
 
+  /** Where each request takes a runner of its own and requests follow each other, the next one finds one that is bound and has loaded. */
+  #bindAhead(): void {
+    if (this.#waiters.length > 0 || this.#binding > 0 || !this.#wantsAhead() || this.#memoryIsShort()) return;
+    // A place that somebody waits for is not taken to be kept.
+    if (this.#budget.share() !== Infinity || !this.#budget.tryTake(this, false)) return;
+    this.#binding++;
+    void this.#bind();
+  }
+
+  #wantsAhead(): boolean {
+    if (this.#closed || this.#retired || this.#refusal !== undefined) return false;
+    if (this.#lentMs - this.#lentBeforeMs > AHEAD_WITHIN_MS) return false;
+    return this.#bound.length < this.#scale.runnersPerFunction && !this.#bound.some((bound) => bound.unused);
+  }
+
   async #bind(): Promise<void> {
     let pooled: PooledRunner | undefined;
     try {
       pooled = await this.#pool.take();
+      if (this.#scale.oneRequestPerRunner && this.#waiters.length === 0 && !this.#wantsAhead()) {
+        // Who asked for it has left meanwhile: it may serve any other function.
+        this.#binding--;
+        this.#budget.giveBack(undefined);
+        this.#pool.giveBack(pooled);
+        if (this.empty) this.#budget.leave(this);
+        return;
+      }
       const bound: BoundRunner = new BoundRunner({
         pooled,
         artifactPath: this.artifact.path,

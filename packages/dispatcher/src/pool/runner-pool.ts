@@ -24,6 +24,8 @@ export type RunnerPool = {
    * @throws {InvocationError} `sandbox_failed` when sandboxes cannot be started, `draining` when the pool is closed.
    */
   take: () => Promise<PooledRunner>;
+  /** Takes back what was taken and not used; it ends where that is more than the pool keeps. */
+  giveBack: (pooled: PooledRunner) => void;
   /**
    * Starts filling the pool; `take` does so as well. Settles when the first sandbox has started, or at once for a pool that keeps none ready.
    * @throws {Error} why the first one could not be started.
@@ -114,8 +116,10 @@ export function createRunnerPool(deps: {
   const hand = (pooled: PooledRunner): void => {
     if (closed) return pooled.runner.fail(new Error('the server stops'));
     const waiter = waiters.shift();
-    if (waiter === undefined) ready.push(pooled);
-    else waiter.resolve(pooled);
+    if (waiter !== undefined) waiter.resolve(pooled);
+    else if (ready.length < deps.size) ready.push(pooled);
+    // Whom it was started for has left, or has got one that was given back.
+    else pooled.runner.end();
   };
 
   const onFailure = (error: unknown): void => {
@@ -166,6 +170,10 @@ export function createRunnerPool(deps: {
         refill();
       } else reject(new InvocationError('sandbox_failed', 'No sandbox could be started.', { cause: lastFailure }));
       return promise;
+    },
+    giveBack: (pooled) => {
+      // It may have failed meanwhile, which nobody was told.
+      if (!pooled.runner.over) hand(pooled);
     },
     close: () => {
       closed = true;

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { FunctionRunners, type Lease, type RunnerScale } from '../../src/pool/function-runners.ts';
+import { FunctionRunners, type Lease, type PendingLease, type RunnerScale } from '../../src/pool/function-runners.ts';
 import { createRunnerBudget, type RunnerBudget } from '../../src/pool/runner-budget.ts';
-import { scriptedPool, sinkUntil, type ScriptedPool } from './scripted-pool.ts';
+import { scriptedPool, sinkUntil, type ScriptedPool, type ScriptedRunner } from './scripted-pool.ts';
 
 const HEAD = { method: 'GET', scheme: 'http', authority: 'a', pathWithQuery: '/', remoteAddress: '', headers: [] };
 
@@ -47,9 +47,11 @@ function open(
     pool: scripted.pool,
     budget,
     memoryIsShort: () => memoryIsShort,
-    nowMs: () => 0,
+    nowMs: () => now,
   });
 }
+
+let now = 0;
 
 let memoryIsShort = false;
 
@@ -174,8 +176,7 @@ describe('FunctionRunners', () => {
     const leases = await Promise.all([lend(runners), lend(runners), lend(runners)]);
     expect(scripted.runners).toHaveLength(3);
     for (const lease of leases) lease.giveBack();
-    expect(scripted.runners.every((runner) => runner.ended())).toBe(true);
-    expect(runners.empty).toBe(true);
+    expect(leases.every(({ bound }) => bound.runner.over)).toBe(true);
   });
 
   test('a refused artifact is refused to all that wait, and to the next without another sandbox', async () => {
@@ -200,6 +201,62 @@ describe('FunctionRunners', () => {
     await waiting;
     expect(scripted.runners[0]!.ended()).toBe(true);
     expect(one.empty).toBe(true);
+  });
+
+  describe('with a runner for each request', () => {
+    const serve = async (runners: FunctionRunners): Promise<void> => {
+      const lease = await lend(runners);
+      lease.giveBack();
+    };
+    const waiting = (): ScriptedRunner[] => scripted.runners.filter((runner) => !runner.ended());
+
+    test('requests that follow each other find one that is bound already', async () => {
+      const runners = open({ oneRequestPerRunner: true, runnersPerFunction: 10 });
+      await serve(runners);
+      expect(runners.empty).toBe(true);
+      await serve(runners);
+      await scripted.until(() => scripted.runners.length === 3);
+      await Promise.resolve();
+      for (let used = 3; used < 6; used++) {
+        await serve(runners);
+        await scripted.until(() => scripted.runners.length === used + 1 && waiting().length === 1);
+      }
+      runners.retire();
+      expect(waiting()).toEqual([]);
+    });
+
+    test('no runner is bound ahead for requests that are far apart', async () => {
+      const runners = open({ oneRequestPerRunner: true, runnersPerFunction: 10 });
+      for (let served = 1; served < 4; served++) {
+        now += 10_001;
+        await serve(runners);
+        expect(scripted.runners).toHaveLength(served);
+        expect(runners.empty).toBe(true);
+      }
+    });
+
+    test('no runner is bound ahead in a place that another function waits for', async () => {
+      const budget = createRunnerBudget(1, () => 0);
+      const one = open({ oneRequestPerRunner: true, runnersPerFunction: 10 }, budget);
+      const two = open({ oneRequestPerRunner: true, runnersPerFunction: 10 }, budget);
+      const lease = await lend(one);
+      const [other, another] = [lend(two), lend(one)];
+      lease.giveBack();
+      (await other).giveBack();
+      (await another).giveBack();
+    });
+
+    test('those whose requests have left while they started go back to the pool', async () => {
+      const budget = createRunnerBudget(10, () => 0);
+      const runners = open({ oneRequestPerRunner: true, runnersPerFunction: 10 }, budget);
+      now += 20_000;
+      const pending = runners.lend() as PendingLease;
+      pending.leave(new Error('gone'));
+      await expect(pending.lease).rejects.toThrow('gone');
+      await scripted.until(() => scripted.givenBack.length === 1);
+      expect(runners.empty).toBe(true);
+      expect(budget.taken()).toBe(0);
+    });
   });
 
   test('a replaced version ends its idle runners at once and the busy ones afterwards', async () => {

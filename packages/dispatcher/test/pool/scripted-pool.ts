@@ -40,6 +40,8 @@ export function sinkUntil(done: () => void, lost: (reason: string) => void = ign
 export type ScriptedPool = {
   pool: RunnerPool;
   runners: ScriptedRunner[];
+  /** Numbers of runners that were taken and not used. */
+  givenBack: number[];
   artifact: Artifact;
   /** Resolves when the condition holds; checked after every frame that a runner was sent. */
   until: (condition: () => boolean) => Promise<void>;
@@ -51,6 +53,7 @@ export function scriptedPool(lanes: number, nowMs: () => number = () => performa
   const path = join(folder, 'artifact');
   writeFileSync(path, '');
   const runners: ScriptedRunner[] = [];
+  const givenBack: number[] = [];
   let checks: (() => void)[] = [];
   const check = (): void => checks.forEach((each) => each());
   const artifact = { name: 'f', path, manifest: { kind: 'component' } } as unknown as Artifact;
@@ -58,6 +61,10 @@ export function scriptedPool(lanes: number, nowMs: () => number = () => performa
     warm: () => Promise.resolve(),
     state: () => ({ ready: 0, starting: 0, lastFailure: undefined }),
     close: () => undefined,
+    giveBack: ({ runner }) => {
+      givenBack.push(runner.id);
+      check();
+    },
     take: async () => {
       const { pooled, scripted } = await startScripted(runners.length + 1, lanes, folder, nowMs, check);
       runners.push(scripted);
@@ -67,6 +74,7 @@ export function scriptedPool(lanes: number, nowMs: () => number = () => performa
   return {
     pool,
     runners,
+    givenBack,
     artifact,
     until: (condition) =>
       new Promise((resolve) => {
