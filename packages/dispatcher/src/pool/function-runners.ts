@@ -237,8 +237,8 @@ export class FunctionRunners {
   /** Where each request takes a runner of its own and requests follow each other, the next one finds one that is bound and has loaded. */
   #bindAhead(): void {
     if (this.#waiters.length > 0 || this.#binding > 0 || !this.#wantsAhead() || this.#memoryIsShort()) return;
-    // A place that somebody waits for is not taken to be kept.
-    if (this.#budget.share() !== Infinity || !this.#budget.tryTake(this, false)) return;
+    // Not in the place of what others keep: they would do the same, and sandboxes be started for nobody.
+    if (!this.#budget.hasFreePlace() || !this.#budget.tryTake(this, false)) return;
     this.#binding++;
     void this.#bind();
   }
@@ -286,6 +286,8 @@ export class FunctionRunners {
     this.#serveWaiters();
     // Who asked for it may have left meanwhile, or the version may have been replaced.
     if (this.#retired && this.#waiters.length === 0) this.#retireBound();
+    // Or nobody has: whoever waits for a place takes that of one that only waits.
+    else if (this.#bound.some((bound) => bound.unused)) this.#budget.idle();
   }
 
   #gone(bound: BoundRunner): void {

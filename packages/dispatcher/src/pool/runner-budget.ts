@@ -33,6 +33,8 @@ export type RunnerBudget = {
    * than places, so that they take turns.
    */
   share: () => number;
+  /** A place can be taken without ending any runner, and without touching what is kept for functions that have none. */
+  hasFreePlace: () => boolean;
   /** Places taken. */
   taken: () => number;
 };
@@ -96,6 +98,7 @@ export function createRunnerBudget(places: number, nowMs: () => number): RunnerB
     },
     leave: (owner) => void owners.delete(owner),
     share: () => (waiting.length === 0 ? Infinity : Math.floor(places / owners.size)),
+    hasFreePlace: () => taken < places - reserved,
     taken: () => taken,
   };
 }

@@ -235,6 +235,19 @@ describe('FunctionRunners', () => {
       }
     });
 
+    test('no runner is bound ahead in the place of what another function keeps', async () => {
+      const budget = createRunnerBudget(1, () => 0);
+      const one = open({}, budget);
+      const two = open({ oneRequestPerRunner: true, runnersPerFunction: 10 }, budget);
+      for (let round = 0; round < 3; round++) await serve(two);
+      await serve(one);
+      expect(two.empty).toBe(true);
+      const kept = scripted.runners.at(-1)!;
+      await serve(two);
+      // To serve it the place had to be taken.
+      expect(kept.ended()).toBe(true);
+    });
+
     test('no runner is bound ahead in a place that another function waits for', async () => {
       const budget = createRunnerBudget(1, () => 0);
       const one = open({ oneRequestPerRunner: true, runnersPerFunction: 10 }, budget);
