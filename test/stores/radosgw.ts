@@ -39,6 +39,15 @@ export async function startRadosgw(bucket: string): Promise<Radosgw> {
     (await run(name, args, { env: { PATH: process.env['PATH'], CEPH_CONF: config }, cwd: folder, timeout: 120_000 }))
       .stdout;
 
+  /** A monitor that was just started may turn a question away (EPERM), whichever it is: it is asked again. */
+  const ask = (...question: string[]): Promise<string> =>
+    waitUntil(`the monitor answers: ${question.join(' ')}`, () =>
+      command('ceph', '--connect-timeout', '50', ...question).catch((error: Error) => {
+        if (!error.message.includes('EPERM')) throw error;
+        return undefined;
+      }),
+    );
+
   const children: ChildProcess[] = [];
   const daemon = (name: string, ...args: string[]): ChildProcess => {
     const output = openSync(join(folder, `${name}.log`), 'w');
@@ -63,16 +72,14 @@ export async function startRadosgw(bucket: string): Promise<Radosgw> {
     await command('ceph-mon', '--mkfs', '-i', 'a', '--monmap', map, '-c', config);
     daemon('ceph-mon', '-i', 'a');
     const osd = randomUUID();
-    await command('ceph', '--connect-timeout', '50', 'osd', 'new', osd);
+    await ask('osd', 'new', osd);
     await command('ceph-osd', '-i', '0', '--mkfs', '--osd-uuid', osd, '-c', config);
-    await command('ceph', 'osd', 'crush', 'add', 'osd.0', '1', 'root=default', 'host=localhost');
+    await ask('osd', 'crush', 'add', 'osd.0', '1', 'root=default', 'host=localhost');
     let store = daemon('ceph-osd', '-i', '0');
     await waitUntil('the store is up', async () => {
       // Now and then the monitor, itself just started, tells the store that it belongs to another cluster ("wrong fsid"), and it ends.
       if (store.exitCode !== null) store = daemon('ceph-osd', '-i', '0');
-      // The same monitor may turn a question away (EPERM); it is asked again.
-      const answer = await command('ceph', 'osd', 'stat', '-f', 'json').catch(() => '{"num_up_osds":0}');
-      const { num_up_osds: up } = JSON.parse(answer) as StoreCount;
+      const { num_up_osds: up } = JSON.parse(await ask('osd', 'stat', '-f', 'json')) as StoreCount;
       return up === 1 || undefined;
     });
     const { accessKeyId, secretAccessKey } = RADOSGW_KEYS;
