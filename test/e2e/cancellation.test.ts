@@ -126,6 +126,7 @@ test('a crowd that leaves at once leaves neither bound sandboxes nor a larger po
       const runners = server.processes().filter(({ name }) => name === 'runner');
       return runners.length <= 4 || undefined;
     });
+    expect((await server.invoke('probe')).status).toBe(200);
   }
   await server.stop();
 });

@@ -55,6 +55,12 @@ let now = 0;
 
 let memoryIsShort = false;
 
+/** Waits until one is bound ahead that is being started. */
+const nextIsBound = async (): Promise<void> => {
+  const { length } = scripted.runners;
+  await scripted.until(() => scripted.runners.length > length);
+};
+
 const lend = async (runners: FunctionRunners): Promise<Lease> => {
   const lent = runners.lend();
   return 'leave' in lent ? await lent.lease : lent;
@@ -177,6 +183,7 @@ describe('FunctionRunners', () => {
     expect(scripted.runners).toHaveLength(3);
     for (const lease of leases) lease.giveBack();
     expect(leases.every(({ bound }) => bound.runner.over)).toBe(true);
+    await nextIsBound();
   });
 
   test('a refused artifact is refused to all that wait, and to the next without another sandbox', async () => {
@@ -246,6 +253,7 @@ describe('FunctionRunners', () => {
       await serve(two);
       // To serve it the place had to be taken.
       expect(kept.ended()).toBe(true);
+      await nextIsBound();
     });
 
     test('no runner is bound ahead in a place that another function waits for', async () => {
@@ -256,7 +264,9 @@ describe('FunctionRunners', () => {
       const [other, another] = [lend(two), lend(one)];
       lease.giveBack();
       (await other).giveBack();
+      expect(two.empty).toBe(true);
       (await another).giveBack();
+      await nextIsBound();
     });
 
     test('those whose requests have left while they started go back to the pool', async () => {
