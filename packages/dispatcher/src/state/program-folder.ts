@@ -53,11 +53,25 @@ export function openProgramFolder(folder: string, user: string): ProgramFolder {
         const stats = statSync(path, { throwIfNoEntry: false });
         if (stats === undefined || !stats.isFile()) continue;
         const unused = INSTALLED.test(name) ? stats.nlink === 1 : Date.now() - stats.mtimeMs > STALE_MS;
-        if (unused) rmSync(path, { force: true });
+        if (unused) removeUnlinked(path);
       }
     },
     leave: () => rmSync(own, { recursive: true, force: true }),
   };
+}
+
+/** Takes the file away first, so that no server can begin to use it meanwhile, and puts it back where one has just begun to. */
+function removeUnlinked(path: string): void {
+  const aside = `${path}.${randomBytes(6).toString('hex')}`;
+  try {
+    renameSync(path, aside);
+  } catch (error) {
+    // Another server has removed it.
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    throw error;
+  }
+  if (statSync(aside).nlink > 1) renameSync(aside, path);
+  else rmSync(aside);
 }
 
 function write(path: string, content: Buffer): void {

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { waitUntil } from '../../../../test/harness/wait-until.ts';
 import { FunctionRunners, type Lease, type PendingLease, type RunnerScale } from '../../src/pool/function-runners.ts';
 import { createRunnerBudget, type RunnerBudget } from '../../src/pool/runner-budget.ts';
 import { scriptedPool, sinkUntil, type ScriptedPool, type ScriptedRunner } from './scripted-pool.ts';
@@ -230,6 +231,18 @@ describe('FunctionRunners', () => {
       }
       runners.retire();
       expect(waiting()).toEqual([]);
+    });
+
+    test('one that is bound ahead and whose worker is killed is lent to nobody', async () => {
+      const runners = open({ oneRequestPerRunner: true, runnersPerFunction: 10 });
+      await serve(runners);
+      await serve(runners);
+      await nextIsBound();
+      const ahead = scripted.runners.at(-1)!;
+      ahead.replace(0);
+      await waitUntil('it ends', () => ahead.ended() || undefined);
+      const lease = await lend(runners);
+      expect(lease.bound.runner).not.toBe(ahead.runner);
     });
 
     test('no runner is bound ahead for requests that are far apart', async () => {
