@@ -228,9 +228,11 @@ export class BoundRunner implements BudgetedRunner {
 
   #workerEnded(lane: Lane, ended: EndedWorker): void {
     const end = this.#ends.get(lane);
-    // The only worker of one that was bound ahead was killed: a request would wait for nobody.
-    if (end === undefined && this.#oneRequest) this.retire();
-    if (end === undefined) return;
+    if (end === undefined) {
+      // The only worker of one that was bound ahead was killed: a request would wait for nobody.
+      if (this.#oneRequest) this.retire();
+      return;
+    }
     end.ended ??= ended;
     end.resolve?.();
   }

@@ -1,8 +1,22 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { openProgramFolder } from '../../src/state/program-folder.ts';
+
+/** What another server does right after this one has looked at a file. */
+const meanwhile = vi.hoisted((): { act: (() => void) | undefined } => ({ act: undefined }));
+vi.mock(import('node:fs'), async (importOriginal) => {
+  const fs = await importOriginal();
+  const statSync = ((...args: Parameters<typeof fs.statSync>) => {
+    const stats = fs.statSync(...args);
+    const { act } = meanwhile;
+    meanwhile.act = undefined;
+    act?.();
+    return stats;
+  }) as typeof fs.statSync;
+  return { ...fs, statSync };
+});
 
 let folder: string;
 beforeEach(() => {
@@ -43,4 +57,17 @@ test('half a program, left by a server that was killed, is replaced', () => {
   writeFileSync(path, 'who');
   openProgramFolder(folder, '2-2').install('playa-runner', Buffer.from('whole'));
   expect(readFileSync(path, 'utf8')).toBe('whole');
+});
+
+test('a program that another server begins to use while it is looked at stays', () => {
+  const first = openProgramFolder(folder, '1-1');
+  const path = first.install('playa-runner', Buffer.from('same'));
+  first.leave();
+  const [second, third] = [openProgramFolder(folder, '2-2'), openProgramFolder(folder, '3-3')];
+  let installed = '';
+  meanwhile.act = () => void (installed = second.install('playa-runner', Buffer.from('same')));
+  third.removeUnused();
+  expect(installed).toBe(path);
+  expect(files()).toHaveLength(1);
+  expect(readFileSync(path, 'utf8')).toBe('same');
 });
